@@ -1,0 +1,3 @@
+//! The checker.
+
+fn main() {}
