@@ -1,0 +1,74 @@
+//! The command line: what may be asked, and which code the program ends with.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::session::Session;
+
+/// Everything that was asked for.
+#[derive(Debug, Parser)]
+#[command(
+    name = "checker",
+    about = "Checks your work on the course's tasks",
+    after_help = "Without a command: watches your files on a terminal, else checks the next \
+                  unfinished task. Ends with 0 if all passed, 1 if something failed, 2 if the \
+                  call or the course is wrong."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check tasks: the named ones, or all
+    Check(CheckArgs),
+    /// Show the tasks, their points and how they stand
+    List(ListArgs),
+}
+
+/// `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Numbers, names or unique prefixes; none means all
+    pub tasks: Vec<String>,
+    /// Check the reference solutions instead of the exercises
+    #[arg(long, conflicts_with = "source")]
+    pub solutions: bool,
+    /// Check the folder that holds `src/lib.rs` as the task's submission
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+    /// Run this case only
+    #[arg(long, value_name = "NAME OR NUMBER")]
+    pub case: Option<String>,
+    /// Run the schedule with this seed only
+    #[arg(long, requires = "case")]
+    pub seed: Option<u64>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Use no stored verdict
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+/// `list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Does what was asked for.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    let session = Session::begin()?;
+    match cli.command {
+        None => todo!("watch, or the next unfinished task: {session:?}"),
+        Some(Command::Check(args)) => todo!("{args:?}"),
+        Some(Command::List(args)) => todo!("{args:?}"),
+    }
+}
