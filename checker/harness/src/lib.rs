@@ -1,1 +1,39 @@
-//! harness
+//! What a suite is written with. It runs inside the graded process, beside the code it judges.
+//!
+//! A suite is a list of [`Case`]s, each of which tests one numbered promise of its task:
+//!
+//! ```
+//! use harness::{Case, Suite};
+//!
+//! fn suite() -> Suite {
+//!     Suite::new(&[("P1", "Two and two are four.")]).case(
+//!         Case::new("adds", "P1", adds)
+//!             .title("adds two numbers")
+//!             .points(1.0)
+//!             .hints(&["Start with `+`."])
+//!             .lesson("arithmetic"),
+//!     )
+//! }
+//!
+//! fn adds() {
+//!     let sum = 2 + 2; // what the student wrote
+//!     if sum != 4 {
+//!         harness::fail("2 + 2 to be 4", format!("{sum}"));
+//!     }
+//! }
+//! # assert_eq!(suite().cases().len(), 1);
+//! ```
+//!
+//! Three rooms: [`case`] is what a suite says of its cases, [`verdict`] how a running case ends, and
+//! [`process`] how a process is asked for a case and proves what came of it.
+
+mod case;
+mod panics;
+mod process;
+mod verdict;
+
+pub use case::{Case, Plan, Suite};
+#[cfg(feature = "sim")]
+pub use process::simulated;
+pub use process::{Engine, real, serve};
+pub use verdict::{fail, guarded, skip, watch};

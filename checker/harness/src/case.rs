@@ -1,0 +1,176 @@
+//! What a suite says of its cases.
+
+use std::time::Duration;
+
+use ledger::{CaseInfo, Level, Listing, World};
+
+/// How many schedules a concurrent case explores.
+const CONCURRENT: u64 = 1_000;
+
+/// How many schedules a case explores whose story has one thread: that thread always takes the
+/// same way, and the few extra runs are for threads that the student's code starts by itself.
+const SEQUENTIAL: u64 = 10;
+
+/// How long a case may take unless it says otherwise.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The cases of a task and the promises that they test.
+#[derive(Debug)]
+pub struct Suite {
+    promises: &'static [(&'static str, &'static str)],
+    cases: Vec<Case>,
+}
+
+impl Suite {
+    /// A suite without cases for these promises: (`P1`, its sentence), as the task's README has them.
+    pub fn new(promises: &'static [(&'static str, &'static str)]) -> Self {
+        Self { promises, cases: Vec::new() }
+    }
+
+    /// Adds a case. Cases are run and shown in the order in which they are added.
+    ///
+    /// # Panics
+    /// When the case quotes a promise that the suite does not have, or has no hint: a mistake of
+    /// the suite's author.
+    #[must_use]
+    pub fn case(mut self, mut case: Case) -> Self {
+        let info = &mut case.info;
+        assert!(
+            self.promises.iter().any(|(number, _)| *number == info.promise),
+            "case {} tests {}, which the suite does not promise",
+            info.name,
+            info.promise
+        );
+        assert!(!info.hints.is_empty(), "case {} has no hint", info.name);
+        info.number = u32::try_from(self.cases.len()).expect("a suite has fewer than 2^32 cases");
+        self.cases.push(case);
+        self
+    }
+
+    /// The cases, in order.
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// Everything about the suite that can be said without running it.
+    pub fn listing(&self) -> Listing {
+        let promises = self.promises.iter();
+        Listing {
+            promises: promises.map(|&(number, text)| (number.into(), text.into())).collect(),
+            cases: self.cases.iter().map(|case| case.info.clone()).collect(),
+        }
+    }
+}
+
+/// A function that tests one promise, and what there is to say about it.
+///
+/// It passes by returning. It fails through [`fail`](crate::fail), by a panic, or at its deadline.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub(crate) info: CaseInfo,
+    pub(crate) body: fn(),
+}
+
+impl Case {
+    /// A core case worth nothing yet, on simulated threads, for a story that one thread tells.
+    pub fn new(name: &str, promise: &str, body: fn()) -> Self {
+        Self {
+            info: CaseInfo {
+                number: 0,
+                name: name.to_owned(),
+                promise: promise.to_owned(),
+                title: name.replace('_', " "),
+                points: 0.0,
+                level: Level::Core,
+                world: World::Simulated,
+                schedules: SEQUENTIAL,
+                deadline: DEADLINE,
+                hints: Vec::new(),
+                lesson: String::new(),
+                resources: Vec::new(),
+                held_out: false,
+            },
+            body,
+        }
+    }
+
+    /// What it does, in a few words.
+    #[must_use]
+    pub fn title(mut self, title: &str) -> Self {
+        title.clone_into(&mut self.info.title);
+        self
+    }
+
+    /// What it is worth, in halves.
+    #[must_use]
+    pub fn points(mut self, points: f64) -> Self {
+        self.info.points = points;
+        self
+    }
+
+    /// The task counts as done without it.
+    #[must_use]
+    pub fn hard(mut self) -> Self {
+        self.info.level = Level::Hard;
+        self
+    }
+
+    /// Several threads take part: explores 1,000 schedules.
+    #[must_use]
+    pub fn concurrent(mut self) -> Self {
+        self.info.schedules = CONCURRENT;
+        self
+    }
+
+    /// Runs once, on real threads and in real time.
+    #[must_use]
+    pub fn real(mut self) -> Self {
+        self.info.world = World::Real;
+        self.info.schedules = 1;
+        self
+    }
+
+    /// How long it may take in real time, all schedules together; 10 s unless said.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.info.deadline = deadline;
+        self
+    }
+
+    /// What helps whoever is stuck on it, the gentlest hint first.
+    #[must_use]
+    pub fn hints(mut self, hints: &[&str]) -> Self {
+        self.info.hints = hints.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// The section of the course's text that explains it.
+    #[must_use]
+    pub fn lesson(mut self, anchor: &str) -> Self {
+        anchor.clone_into(&mut self.info.lesson);
+        self
+    }
+
+    /// It needs a thing that only one case may use at a time.
+    #[must_use]
+    pub fn uses(mut self, resource: &str) -> Self {
+        self.info.resources.push(resource.to_owned());
+        self
+    }
+
+    /// It is graded by instructors and left out of the students' edition.
+    #[must_use]
+    pub fn held_out(mut self) -> Self {
+        self.info.held_out = true;
+        self
+    }
+}
+
+/// How a case is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// The seed of the first schedule; the others follow it.
+    pub first_seed: u64,
+    /// How many schedules.
+    pub schedules: u64,
+}

@@ -1,0 +1,178 @@
+//! How a process is asked for a case, and proves what came of it.
+//!
+//! The request, and with it the token, is read before any code under test runs; after that stdin is
+//! empty, and stdout leads to stderr, so that whatever that code prints is only ever shown. The
+//! harness keeps the real stdout to itself and writes each [`Message`] behind the token.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::process;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+use ledger::{CaseInfo, Failure, Message, Outcome, Record, Request, World};
+
+use crate::case::{Case, Plan, Suite};
+use crate::verdict::{self, Ended};
+use crate::{guarded, panics};
+
+/// Runs a case's body as the plan says and returns the number of schedules it took.
+pub type Engine = fn(Plan, fn()) -> u64;
+
+/// Runs the body once, on real threads.
+pub fn real(_plan: Plan, body: fn()) -> u64 {
+    verdict::begin_schedule();
+    panics::begin_schedule();
+    guarded(body);
+    1
+}
+
+/// Runs the body over and over on simulated threads, each time in another order.
+#[cfg(feature = "sim")]
+pub fn simulated(plan: Plan, body: fn()) -> u64 {
+    let stuck = |waiting: Vec<String>| {
+        verdict::fail_with(Failure {
+            expected: "somebody who can go on".to_owned(),
+            got: "a standstill: every thread waits, and nothing is left that could wake one"
+                .to_owned(),
+            location: None,
+            waiting: waiting.iter().map(|line| relative(line)).collect(),
+        });
+    };
+    sim::explore(plan.first_seed, plan.schedules, stuck, move || {
+        verdict::begin_schedule();
+        panics::begin_schedule();
+        guarded(body);
+    })
+}
+
+/// Answers the one request that stands on stdin, and ends the process.
+///
+/// This is the whole `main` of a suite's binary.
+pub fn serve(suite: Suite, engine: Engine) -> ! {
+    let began = Wire::open().and_then(|(request, mut wire)| {
+        let Some(number) = request.case else {
+            return wire.say(&Message::Listing(suite.listing()));
+        };
+        let case = suite
+            .cases()
+            .get(number as usize)
+            .cloned()
+            .ok_or_else(|| io::Error::other(format!("the suite has no case {number}")))?;
+        drop(suite);
+        run(&mut wire, &request, case, engine)
+    });
+    match began {
+        Ok(()) => process::exit(0),
+        Err(error) => {
+            eprintln!("the suite's process could not answer: {error}");
+            process::exit(2)
+        }
+    }
+}
+
+fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Result<()> {
+    panics::install(request.source.clone());
+    let Case { info, body } = case;
+    let plan = Plan {
+        first_seed: request.seed.unwrap_or(0),
+        schedules: request.schedules.unwrap_or(info.schedules),
+    };
+    let (ended, verdict) = mpsc::channel();
+    verdict::open(ended);
+    wire.say(&Message::Started)?;
+    let started = Instant::now();
+    // Not on the main thread: a thread-local destructor of the code under test would run inside
+    // `exit` and could abort it after the verdict.
+    thread::Builder::new().name("main".to_owned()).spawn(move || {
+        let schedules = engine(plan, body);
+        verdict::send(Ended { outcome: Outcome::Passed, failure: None, schedules, seed: None });
+    })?;
+    let ended = match verdict.recv_timeout(info.deadline) {
+        Ok(ended) => ended,
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => too_late(&info),
+    };
+    let passed = ended.outcome == Outcome::Passed;
+    wire.say(&Message::Record(Box::new(Record {
+        case: info.number,
+        outcome: ended.outcome,
+        notes: if passed { Vec::new() } else { panics::notes(ended.failure.as_ref()) },
+        failure: ended.failure,
+        schedules: ended.schedules,
+        seed: ended.seed,
+        ledger: if passed { Vec::new() } else { verdict::events() },
+        took: started.elapsed(),
+    })))
+}
+
+/// The case is still running at its deadline: says so, and who is at what.
+fn too_late(info: &CaseInfo) -> Ended {
+    let simulated = info.world == World::Simulated;
+    let failure = Failure {
+        expected: format!("an end within {} s", info.deadline.as_secs_f64()),
+        got: if simulated {
+            "it was still running then, although simulated time costs none: does the code spin \
+             without ever sleeping or waiting?"
+                .to_owned()
+        } else {
+            "it was still running then".to_owned()
+        },
+        location: None,
+        waiting: if simulated { verdict::waiting() } else { verdict::still_asking() }
+            .iter()
+            .map(|line| relative(line))
+            .collect(),
+    };
+    Ended {
+        outcome: Outcome::TimedOut,
+        failure: Some(failure),
+        schedules: verdict::schedules(),
+        seed: verdict::seed(),
+    }
+}
+
+/// A line of the wait graph, with the student's files named as the student knows them.
+fn relative(line: &str) -> String {
+    panics::source().map_or_else(|| line.to_owned(), |source| line.replace(&source, "src"))
+}
+
+/// The way out of the process that only the harness knows.
+#[derive(Debug)]
+struct Wire {
+    token: String,
+    out: File,
+}
+
+impl Wire {
+    /// Reads the request and closes every way in and out that the code under test could find.
+    fn open() -> io::Result<(Request, Self)> {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text)?;
+        let request: Request = serde_json::from_str(&text)?;
+        let out = take_stdout()?;
+        Ok((request.clone(), Self { token: request.token, out }))
+    }
+
+    fn say(&mut self, message: &Message) -> io::Result<()> {
+        let line = format!("{} {}\n", self.token, serde_json::to_string(message)?);
+        self.out.write_all(line.as_bytes())?;
+        self.out.flush()
+    }
+}
+
+/// Keeps the real stdout for the harness; what is printed from now on goes to stderr.
+#[cfg(unix)]
+fn take_stdout() -> io::Result<File> {
+    let out = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(File::from(out))
+}
+
+/// Where descriptors cannot be moved, the token alone tells the harness's lines from others.
+#[cfg(windows)]
+fn take_stdout() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
+}

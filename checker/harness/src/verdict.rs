@@ -1,0 +1,150 @@
+//! How a running case ends: the one place where its outcome is written, once.
+//!
+//! A failing case is not unwound. It tells the main thread why it failed and then stands still, in
+//! the very state in which the promise was broken, while the main thread writes the record and ends
+//! the process. So no destructor of the code under test runs after the verdict, and in a simulated
+//! case, whose threads all live on one thread of the system, the whole world stands still with it.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use ledger::{Event, Failure, Log, Outcome, What};
+
+use crate::panics;
+
+/// How the case ended, as the thread that ran it says it.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) schedules: u64,
+    pub(crate) seed: Option<u64>,
+}
+
+/// Where the verdict goes. Only the first that is sent counts.
+static VERDICT: OnceLock<Mutex<Sender<Ended>>> = OnceLock::new();
+
+/// The logs of the schedule that runs.
+static LOGS: Mutex<Vec<Log>> = Mutex::new(Vec::new());
+
+pub(crate) fn open(verdict: Sender<Ended>) {
+    assert!(VERDICT.set(Mutex::new(verdict)).is_ok(), "one process runs one case");
+}
+
+pub(crate) fn send(ended: Ended) {
+    let verdict = VERDICT.get().expect("a case runs inside `serve`");
+    // The main thread may have ended the case at its deadline and be gone.
+    let _ = verdict.lock().unwrap_or_else(PoisonError::into_inner).send(ended);
+}
+
+/// Fails the case: the promise leads one to expect `expected`, and there was `got` instead.
+///
+/// Both are read by a student, so they are phrases in plain words that continue "expected" and
+/// "got". Does not return and does not unwind.
+pub fn fail(expected: impl Into<String>, got: impl Into<String>) -> ! {
+    fail_with(Failure { expected: expected.into(), got: got.into(), ..Failure::default() })
+}
+
+/// Ends the case without a verdict on the code: it cannot run here, for this reason.
+pub fn skip(reason: impl Into<String>) -> ! {
+    end(Outcome::Skipped, Failure { got: reason.into(), ..Failure::default() })
+}
+
+pub(crate) fn fail_with(failure: Failure) -> ! {
+    end(Outcome::Failed, failure)
+}
+
+fn end(outcome: Outcome, failure: Failure) -> ! {
+    send(Ended { outcome, failure: Some(failure), schedules: schedules(), seed: seed() });
+    loop {
+        thread::park();
+    }
+}
+
+/// Runs what a thread of the case does; a panic that comes out of it fails the case.
+pub fn guarded<T>(body: impl FnOnce() -> T) -> T {
+    match panic::catch_unwind(AssertUnwindSafe(body)) {
+        Ok(value) => value,
+        Err(payload) => fail_with(panics::failure(payload_text(&*payload).as_deref())),
+    }
+}
+
+fn payload_text(payload: &(dyn Any + Send)) -> Option<String> {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+}
+
+/// Draws the case's picture from this log as well, from now to the end of the schedule.
+pub fn watch(log: &Log) {
+    LOGS.lock().unwrap_or_else(PoisonError::into_inner).push(log.clone());
+}
+
+/// Forgets the logs of the schedule before.
+pub(crate) fn begin_schedule() {
+    LOGS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
+/// What the watched logs hold.
+pub(crate) fn events() -> Vec<Event> {
+    let logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut events: Vec<Event> = logs.iter().flat_map(Log::events).collect();
+    if logs.len() > 1 {
+        events.sort_by_key(|event| event.at);
+    }
+    events
+}
+
+/// Who has asked for a connection and has had no answer: what can be said of real threads.
+pub(crate) fn still_asking() -> Vec<String> {
+    let mut asking: BTreeMap<String, Duration> = BTreeMap::new();
+    for event in events() {
+        match event.what {
+            What::Asked => {
+                asking.insert(event.thread, event.at);
+            }
+            What::Got { .. } | What::GaveUp { .. } => {
+                asking.remove(&event.thread);
+            }
+            _ => {}
+        }
+    }
+    let line = |(thread, at): (String, Duration)| {
+        format!("{thread} asked for a connection at {} ms and still waits", at.as_millis())
+    };
+    asking.into_iter().map(line).collect()
+}
+
+#[cfg(feature = "sim")]
+pub(crate) fn seed() -> Option<u64> {
+    sim::seed()
+}
+
+#[cfg(not(feature = "sim"))]
+pub(crate) fn seed() -> Option<u64> {
+    None
+}
+
+#[cfg(feature = "sim")]
+pub(crate) fn schedules() -> u64 {
+    sim::schedules_run().max(1)
+}
+
+#[cfg(not(feature = "sim"))]
+pub(crate) fn schedules() -> u64 {
+    1
+}
+
+#[cfg(feature = "sim")]
+pub(crate) fn waiting() -> Vec<String> {
+    sim::waiting()
+}
+
+#[cfg(not(feature = "sim"))]
+pub(crate) fn waiting() -> Vec<String> {
+    Vec::new()
+}

@@ -1,0 +1,157 @@
+//! The age of connections and the end of a pool: P18 and P19.
+
+use std::time::Duration;
+
+use basic_pool::{PoolConfig, PoolError};
+use harness::{Case, fail};
+
+use crate::desk::{Desk, SLACK, all_home, between, clock, ms, outcome};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("retires_the_old_and_idle", "P18", retires_the_old_and_idle)
+            .title("old and idle connections are retired")
+            .hard()
+            .points(0.5)
+            .lesson("lifetimes")
+            .hints(&[
+                "A connection has two ages: since it was opened, and since it was last used. Which \
+                 time-out is about which?",
+                "Remember with every connection when it was opened, and with every idle one since \
+                 when it has been idle. `get` looks at the first, `reap` at both.",
+                "min_connections holds the idle time-out back, not the lifetime: what is too old \
+                 will not be handed out anyway.",
+            ]),
+        Case::new("the_end_of_a_pool", "P19", the_end_of_a_pool)
+            .title("a pool that is closed or dropped lets everybody finish")
+            .hard()
+            .concurrent()
+            .points(0.5)
+            .lesson("the-end-of-a-pool")
+            .hints(&[
+                "After `close`, who still sleeps, and what lies in the idle list?",
+                "A flag under the same lock: `get` looks at it first, also after every wake-up; \
+                 `close` sets it, wakes everybody and closes what is idle; a guard that comes back \
+                 sees it.",
+                "A guard keeps alive what it needs for its way back (an `Arc`), so it can outlive \
+                 the last `Pool`.",
+            ]),
+    ]
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn retires_the_old_and_idle() {
+    // Too old: not handed out.
+    let lifetime = PoolConfig { max_lifetime: Some(60 * SECOND), ..between(1, 2) };
+    let desk = Desk::open(lifetime.clone());
+    desk.at(59 * SECOND);
+    let young = desk.need("of 59 s of age, with a max_lifetime of 60 s");
+    if young.id() != 1 {
+        fail(
+            "conn 1 at 59 s: it may grow 60 s old, and it is idle",
+            format!("conn {} was handed out", young.id()),
+        );
+    }
+    drop(young);
+    desk.at(61 * SECOND);
+    let held = desk.need("in the place of one that is too old");
+    if held.id() == 1 {
+        fail("a new connection at 61 s, with a max_lifetime of 60 s", "conn 1, opened at 0 s");
+    }
+    drop(held);
+    desk.expect_sessions(1, "after the one that was too old has been replaced");
+
+    // Too old: reaped, below min_connections as well.
+    let desk = Desk::open(PoolConfig { min_connections: 2, ..lifetime });
+    desk.at(59 * SECOND);
+    expect_reaped(&desk, 0, "at 59 s, with a max_lifetime of 60 s");
+    desk.at(61 * SECOND);
+    expect_reaped(&desk, 2, "at 61 s, with a max_lifetime of 60 s");
+    desk.expect_sessions(0, "after all idle connections grew too old: `reap` opens none");
+
+    // Idle for too long: reaped, but min_connections stay, and so does what was used lately.
+    let desk = Desk::open(PoolConfig { idle_timeout: Some(10 * SECOND), ..between(1, 4) });
+    let mut held: Vec<_> = (0..4).map(|_| desk.need("of four")).collect();
+    desk.at(20 * SECOND);
+    expect_reaped(&desk, 0, "while all four are in use: none is idle");
+    drop(held.split_off(1));
+    desk.at(29 * SECOND);
+    expect_reaped(&desk, 0, "9 s after three came back, with an idle_timeout of 10 s");
+    desk.at(31 * SECOND);
+    drop(held);
+    expect_reaped(&desk, 3, "11 s after three came back and at once after the fourth did");
+    desk.expect_status(1, 0, "after the reaping: one was used just now");
+    desk.at(100 * SECOND);
+    expect_reaped(&desk, 0, "while only min_connections, 1, are left");
+    desk.expect_status(1, 0, "after the last reaping");
+}
+
+fn expect_reaped(desk: &Desk, expected: usize, when: &str) {
+    let before = (desk.exchange.sessions(), desk.exchange.opened());
+    let said = desk.pool.reap();
+    let closed = before.0.saturating_sub(desk.exchange.sessions());
+    let opened = desk.exchange.opened() - before.1;
+    if closed != expected {
+        fail(format!("reap() to close {expected} {when}"), format!("it closed {closed}"));
+    }
+    if said != expected {
+        fail(
+            format!("reap() to return {expected} {when}: that many it closed"),
+            format!("it returned {said}"),
+        );
+    }
+    if opened > 0 {
+        fail(format!("reap() to open none {when}"), format!("it opened {opened}"));
+    }
+}
+
+fn the_end_of_a_pool() {
+    let desk = Desk::open(between(3, 3));
+    let mut held = desk.need("while three are idle");
+    let others = [desk.need("while two are idle"), desk.need("while one is idle")];
+    let waiting = ["thread A", "thread B"].map(|name| {
+        desk.trader(name, |desk| {
+            let result = desk.get();
+            let now = desk.now();
+            if !matches!(result, Err(PoolError::Closed)) || now > ms(50) + SLACK {
+                fail(
+                    "Closed at 50 ms, when the pool was closed, for a thread that waits",
+                    format!("{} at {}", outcome(&result), clock(now)),
+                );
+            }
+        })
+    });
+    desk.at(ms(50));
+    desk.pool.close();
+    all_home(waiting);
+    let late = desk.get_timeout(ms(10));
+    if !matches!(late, Err(PoolError::Closed)) {
+        fail("Closed from a pool that has been closed", outcome(&late));
+    }
+    held.order();
+    drop(others);
+    desk.expect_sessions(1, "when all but one have come back to a closed pool");
+    desk.pool.close();
+    drop(held);
+    desk.expect_sessions(0, "when all have come back to a closed pool");
+
+    // Idle ones are closed by `close` itself.
+    let desk = Desk::open(between(2, 2));
+    desk.pool.close();
+    desk.expect_sessions(0, "after a pool whose connections were all idle has been closed");
+
+    // Nobody closes this pool: its last handle is dropped while a guard is out.
+    let Desk { exchange, pool } = Desk::open(between(2, 2));
+    let desk = Desk { exchange: exchange.clone(), pool };
+    let mut held = desk.need("while two are idle");
+    drop(desk);
+    held.order();
+    drop(held);
+    if exchange.sessions() > 0 {
+        fail(
+            "no connection open when the last `Pool` and the last guard have been dropped",
+            format!("{} still open", exchange.sessions()),
+        );
+    }
+}

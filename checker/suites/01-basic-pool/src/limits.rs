@@ -1,0 +1,134 @@
+//! What a pool refuses, and when: P7 to P9.
+
+use std::time::Duration;
+
+use basic_pool::{PoolConfig, PoolError};
+use fixtures::exchange::Exchange;
+use harness::{Case, fail};
+
+use crate::desk::{Desk, Outcome, SLACK, all_home, between, clock, ms, outcome, told};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("times_out_on_time", "P7", times_out_on_time)
+            .title("a wait ends on time")
+            .concurrent()
+            .points(0.5)
+            .lesson("waiting")
+            .hints(&[
+                "From when on does the time-out count: from the call, or from the last time the \
+                 thread was woken?",
+                "Compute the moment at which it ends once, before the loop, and wait until that \
+                 moment; a thread that is woken in vain then has no more time than it had.",
+            ]),
+        Case::new("zero_never_waits", "P8", zero_never_waits)
+            .title("a time-out of zero asks without waiting")
+            .points(0.5)
+            .lesson("waiting")
+            .hints(&[
+                "What does a caller want who says zero: an error, or whatever is there right now?",
+                "Look for a connection first and at the clock second: the first look is free.",
+            ]),
+        Case::new("never_above_max", "P9", never_above_max)
+            .title("never more than max_connections")
+            .concurrent()
+            .points(0.5)
+            .lesson("check-then-act")
+            .hints(&[
+                "Two threads ask at the same moment whether there is room for one more. What do \
+                 both of them see?",
+                "Between \"is there room?\" and \"now it is taken\" no other thread may look: both \
+                 belong under one lock. The opening itself comes later, when the place is yours.",
+                "Count the place before you let go of the lock, open outside of it, and give the \
+                 place back if opening fails.",
+            ]),
+    ]
+}
+
+fn times_out_on_time() {
+    let config = PoolConfig { connection_timeout: ms(80), ..between(1, 1) };
+    let desk = Desk::open(config);
+    let held = desk.need("from a pool with one idle connection");
+    expect_timeout(&desk, "get_timeout(50 ms)", ms(50), || desk.get_timeout(ms(50)));
+    expect_timeout(&desk, "get(), with a connection_timeout of 80 ms,", ms(80), || desk.get());
+    drop(held);
+
+    // The one connection comes back at 20 ms and is taken again at once. Whoever waits for it may
+    // be quicker, or be woken in vain; in no case does the wait grow longer.
+    let desk = Desk::open(between(1, 1));
+    let held = desk.need("from a pool with one idle connection");
+    let busy = desk.trader("thread A", move |desk| {
+        desk.at(ms(20));
+        drop(held);
+        if let Ok(_held) = desk.get_timeout(ms(0)) {
+            desk.at(ms(500));
+        }
+    });
+    let waiter = desk.trader("thread B", |desk| {
+        let result = desk.get_timeout(ms(50));
+        let now = desk.now();
+        if now > ms(50) + SLACK {
+            fail(
+                "get_timeout(50 ms), called at 0 ms, to end by 50 ms, however often it is woken",
+                format!("{} at {}", outcome(&result), clock(now)),
+            );
+        }
+    });
+    all_home([busy, waiter]);
+}
+
+fn expect_timeout<T>(desk: &Desk, call: &str, after: Duration, get: impl FnOnce() -> Outcome<T>) {
+    let asked = desk.now();
+    let result = get();
+    let took = desk.now().saturating_sub(asked);
+    match result {
+        Err(PoolError::Timeout) if took >= after && took <= after + SLACK => {}
+        Err(PoolError::Timeout) => fail(
+            format!("{call} to give up after {}", clock(after)),
+            format!("Timeout after {}", clock(took)),
+        ),
+        Err(error) => fail(
+            format!("{call} to return Timeout while the only connection is in use"),
+            told(&error),
+        ),
+        Ok(_) => fail(
+            format!("{call} to return Timeout while the only connection is in use"),
+            "a connection",
+        ),
+    }
+}
+
+fn zero_never_waits() {
+    let desk = Desk::open(between(1, 1));
+    let asked = desk.now();
+    let first = desk.get_timeout(ms(0));
+    if first.is_err() {
+        fail("the idle connection from get_timeout(0 ms)", outcome(&first));
+    }
+    let second = desk.get_timeout(ms(0));
+    if !matches!(second, Err(PoolError::Timeout)) {
+        fail(
+            "Timeout from get_timeout(0 ms) while the only connection is in use",
+            outcome(&second),
+        );
+    }
+    let took = desk.now().saturating_sub(asked);
+    if took > ms(0) {
+        fail("both answers at once", format!("the second after {}", clock(took)));
+    }
+}
+
+fn never_above_max() {
+    let exchange = Exchange::new();
+    exchange.connect_takes(ms(10)).query_takes(ms(1));
+    let desk = Desk::over(exchange, between(0, 2));
+    let traders = ["thread A", "thread B", "thread C", "thread D"].map(|name| {
+        desk.trader(name, |desk| {
+            for _ in 0..2 {
+                desk.need("within 30 s, from a pool whose connections are held for 1 ms").order();
+            }
+        })
+    });
+    all_home(traders);
+    desk.expect_peak(2, ", with max_connections 2");
+}

@@ -1,0 +1,196 @@
+//! Who waits is served: P10, P12, P13, P16 and P17.
+
+use std::panic;
+use std::time::Duration;
+
+use basic_pool::PoolError;
+use fixtures::exchange::Exchange;
+use harness::{Case, fail};
+
+use crate::desk::{Desk, LONG, SLACK, all_home, between, clock, ms, outcome, told};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("return_wakes_a_waiter", "P10", return_wakes_a_waiter)
+            .title("a returned connection goes to a waiting thread at once")
+            .concurrent()
+            .points(0.5)
+            .lesson("waiting")
+            .hints(&[
+                "Who tells a sleeping thread that there is something to take, and could that word \
+                 come before the thread is asleep?",
+                "Look for a connection and begin to wait under the same lock (that is what a \
+                 condition variable is for); put the connection back under that lock, then wake \
+                 one.",
+                "Wake one thread for every connection that comes back, not only for the first.",
+            ]),
+    ]
+}
+
+/// The cases about waiting that are hard, apart from the one about a discarded connection.
+pub(crate) fn hard_cases() -> Vec<Case> {
+    vec![
+        Case::new("opening_blocks_nobody", "P16", opening_blocks_nobody)
+            .title("opening a connection holds nobody up")
+            .hard()
+            .concurrent()
+            .points(0.5)
+            .lesson("never-wait-under-the-lock")
+            .hints(&[
+                "Opening takes a tenth of a second here. Who has to stand in line meanwhile?",
+                "No lock may be held across `connect`. Take the place first, let go of the lock, \
+                 open, and only then lock again if there is something to write down.",
+            ]),
+        Case::new("timed_out_waiter_loses_nothing", "P17", timed_out_waiter_loses_nothing)
+            .title("a time-out and a return at the same moment")
+            .hard()
+            .concurrent()
+            .points(0.5)
+            .lesson("waiting")
+            .hints(&[
+                "The time is over, and in the same instant a connection arrives. Where is it now?",
+                "If connections are handed to a certain waiter, what he leaves behind must go on \
+                 to the next one. If they lie in the idle list, a last look before giving up, and \
+                 a wake-up that is not wasted on a thread that gives up, are enough.",
+            ]),
+    ]
+}
+
+fn return_wakes_a_waiter() {
+    // The return and the question come at the same moment: in whatever order, B is served then.
+    let desk = Desk::open(between(1, 1));
+    let held = desk.need("from a pool with one idle connection");
+    let a = desk.trader("thread A", move |desk| {
+        desk.at(ms(50));
+        drop(held);
+    });
+    let b = desk.trader("thread B", |desk| {
+        desk.at(ms(50));
+        drop(desk.need_at(ms(50), "when thread A gave it back"));
+    });
+    all_home([a, b]);
+
+    // Two wait, two come back.
+    let desk = Desk::open(between(2, 2));
+    let held = [desk.need("while two are idle"), desk.need("while one is idle")];
+    let waiting = ["thread C", "thread D"].map(|name| {
+        desk.trader(name, |desk| {
+            let held = desk.need_at(ms(50), "when both connections had come back");
+            desk.at(ms(100));
+            drop(held);
+        })
+    });
+    desk.at(ms(50));
+    drop(held);
+    all_home(waiting);
+
+    // One connection goes from hand to hand.
+    let desk = Desk::open(between(1, 1));
+    let held = desk.need("from a pool with one idle connection");
+    let waiting = ["thread E", "thread F", "thread G"].map(|name| {
+        desk.trader(name, |desk| {
+            let held = desk.need("within 30 s: each of three threads keeps it for 10 ms");
+            desk.at(desk.now() + ms(10));
+            drop(held);
+        })
+    });
+    desk.at(ms(50));
+    drop(held);
+    all_home(waiting);
+    let served = desk.now();
+    if served > ms(80) + 3 * SLACK {
+        fail(
+            "three threads that keep the connection for 10 ms each, one after the other from \
+             50 ms on, to be served by 80 ms",
+            format!("the last of them done at {}", clock(served)),
+        );
+    }
+}
+
+fn opening_blocks_nobody() {
+    let exchange = Exchange::new();
+    let desk = Desk::over(exchange, between(1, 3));
+    desk.exchange.connect_takes(ms(100));
+    let held = desk.need("from a pool with one idle connection");
+    let opening = ["thread A", "thread B"].map(|name| {
+        desk.trader(name, |desk| {
+            drop(desk.need_at(ms(100), "when its own connection, asked for at 0 ms, was open"));
+        })
+    });
+    let asks = desk.trader("thread C", |desk| {
+        desk.at(ms(40));
+        let mut held = desk.need_at(ms(40), "idle since 20 ms");
+        held.order();
+        desk.at(ms(90));
+    });
+    desk.at(ms(20));
+    drop(held);
+    at_once(&desk, ms(20), "giving a connection back");
+    desk.at(ms(30));
+    desk.pool.status();
+    at_once(&desk, ms(30), "status()");
+    all_home(opening.into_iter().chain([asks]));
+}
+
+fn at_once(desk: &Desk, began: Duration, what: &str) {
+    let took = desk.now().saturating_sub(began);
+    if took > ms(0) {
+        fail(
+            format!("{what} at {} to take no time while others open connections", clock(began)),
+            format!("{} of waiting", clock(took)),
+        );
+    }
+}
+
+fn timed_out_waiter_loses_nothing() {
+    let desk = Desk::open(between(1, 1));
+    let held = desk.need("from a pool with one idle connection");
+    let leaves = desk.trader("thread B", |desk| {
+        // Given up or got: at 50 ms both are right.
+        match desk.get_timeout(ms(50)) {
+            Ok(_) | Err(PoolError::Timeout) => {}
+            Err(error) => fail("a connection or Timeout", told(&error)),
+        }
+    });
+    let stays = desk.trader("thread C", |desk| {
+        desk.at(ms(40));
+        drop(desk.need_at(ms(50), "when the only connection came back and thread B gave up"));
+    });
+    desk.at(ms(50));
+    drop(held);
+    all_home([leaves, stays]);
+    let last = desk.get_timeout(ms(0));
+    if last.is_err() {
+        fail("the connection to be idle when everybody has gone home", outcome(&last));
+    }
+    let waiting = desk.pool.status().waiting;
+    if waiting > 0 {
+        fail(
+            "status() to say waiting 0 when everybody has gone home",
+            format!("waiting {waiting}"),
+        );
+    }
+}
+
+/// P12 stands with the cases of broken things, but it is about giving back.
+pub(crate) fn survives_a_panicking_holder() {
+    let desk = Desk::open(between(1, 1));
+    let held = desk.need("from a pool with one idle connection");
+    let a = desk.trader("thread A", move |desk| {
+        // Raised without a panic hook's message: it is the story's panic, not the student's.
+        let _ = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            let _held = held;
+            desk.at(ms(50));
+            panic::resume_unwind(Box::new("the trader panics"));
+        }));
+    });
+    let b = desk.trader("thread B", |desk| {
+        drop(desk.need_at(ms(50), "when thread A panicked and dropped its guard"));
+    });
+    all_home([a, b]);
+    desk.expect_status(1, 0, "after the panic");
+    let again = desk.get_timeout(LONG);
+    if again.is_err() {
+        fail("a connection after the panic", outcome(&again));
+    }
+}
