@@ -6,7 +6,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "instructor")]
+use crate::pack;
+use crate::reset;
 use crate::session::Session;
+#[cfg(feature = "instructor")]
+use crate::starter;
 
 /// Everything that was asked for.
 #[derive(Debug, Parser)]
@@ -28,6 +33,24 @@ enum Command {
     Check(CheckArgs),
     /// Show the tasks, their points and how they stand
     List(ListArgs),
+    /// Put a task's starter back; what was there is kept
+    Reset {
+        /// Number, name or unique prefix
+        task: String,
+    },
+    /// Write the starters from the solutions
+    #[cfg(feature = "instructor")]
+    Starters {
+        /// Only say which ones differ, and end with 1 if any does
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write the students' edition: no solutions, sealed suites
+    #[cfg(feature = "instructor")]
+    Pack {
+        /// A folder that is empty or not there yet
+        folder: PathBuf,
+    },
 }
 
 /// `check`.
@@ -70,5 +93,10 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         None => todo!("watch, or the next unfinished task: {session:?}"),
         Some(Command::Check(args)) => todo!("{args:?}"),
         Some(Command::List(args)) => todo!("{args:?}"),
+        Some(Command::Reset { task }) => reset::run(&session, &task),
+        #[cfg(feature = "instructor")]
+        Some(Command::Starters { check }) => starter::generate::run(&session, check),
+        #[cfg(feature = "instructor")]
+        Some(Command::Pack { folder }) => pack::seal::run(&session, &folder),
     }
 }

@@ -17,12 +17,15 @@ mod check;
 mod cli;
 mod compile;
 mod course;
+mod hint;
 mod pack;
 mod progress;
 mod report;
+mod reset;
 mod run;
 mod session;
 mod snapshot;
+mod starter;
 mod store;
 mod verdict;
 
