@@ -1,15 +1,21 @@
 //! The way from a source to its verdict, step by step.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use ledger::{CaseInfo, Listing};
 
 use crate::cancel::Cancel;
-use crate::course::Task;
+use crate::compile;
+use crate::course::{self, Course, Task};
 use crate::progress::Watcher;
 use crate::run;
 use crate::session::Session;
-use crate::verdict::TaskVerdict;
+use crate::snapshot::{Snapshot, Unreadable};
+use crate::starter;
+use crate::store;
+use crate::verdict::{BuildVerdict, CaseVerdict, State, TaskVerdict};
 
 /// What is checked as a task's submission.
 #[derive(Clone, Debug)]
@@ -18,6 +24,19 @@ pub struct Source {
     pub folder: PathBuf,
     /// How people name it: `exercises/01-basic-pool`.
     pub shown: String,
+}
+
+impl Source {
+    /// The student's own.
+    pub fn exercise(course: &Course, task: &Task) -> Self {
+        Self::of(course, course.exercise(task))
+    }
+
+    /// A folder, named as people in the course name it.
+    pub fn of(course: &Course, folder: PathBuf) -> Self {
+        let shown = course.shown(&folder);
+        Self { folder, shown }
+    }
 }
 
 /// How to check.
@@ -31,6 +50,13 @@ pub struct Options {
     pub fresh: bool,
 }
 
+impl Options {
+    /// Whether the verdict is the one that counts.
+    fn is_whole(&self) -> bool {
+        self.case.is_none() && self.run == run::Options::default()
+    }
+}
+
 /// Checks a source as a task's submission: snapshot, build, cases, verdict; or finds the stored
 /// verdict. What is wrong with the submission is in the verdict; an error is the checker's own, the
 /// call's or the course's (exit 2), or [`crate::cancel::Interrupted`].
@@ -42,8 +68,121 @@ pub fn check(
     watcher: Watcher<'_>,
     cancel: &Cancel,
 ) -> Result<TaskVerdict> {
-    todo!(
-        "{session:?} {task:?} {source:?} {options:?} {cancel:?} {}",
-        std::mem::size_of_val(&watcher)
-    )
+    let base = &session.course.base;
+    let snapshot = match Snapshot::take(base, &source.folder, &source.shown)? {
+        Ok(snapshot) => snapshot,
+        Err(Unreadable(mut message)) => {
+            if source.folder == session.course.exercise(task) {
+                message += &format!(". `cargo run -- reset {}` puts the starter there", task.name);
+            }
+            return Ok(unbuilt(task, &source.shown, 0.0, message));
+        }
+    };
+    let key = session.verdict_key(task, &snapshot.hash, &source.shown)?;
+    let stored = || store::load(base, &task.name, &key);
+    let is_stored = options.is_whole() && !options.fresh;
+    let mut verdict = match is_stored.then(stored).flatten() {
+        Some(verdict) => verdict,
+        None => judge(session, task, &snapshot, &source.shown, options, watcher, cancel)?,
+    };
+    if is_begun(session, task, &snapshot)? {
+        verdict.settle();
+    } else {
+        verdict.state = State::NotBegun;
+    }
+    if options.is_whole() {
+        store::save(base, &key, &verdict)?;
+    }
+    Ok(verdict)
+}
+
+/// The way from a snapshot on; nothing is stored.
+pub fn judge(
+    session: &Session,
+    task: &Task,
+    snapshot: &Snapshot,
+    shown: &str,
+    options: &Options,
+    watcher: Watcher<'_>,
+    cancel: &Cancel,
+) -> Result<TaskVerdict> {
+    let began = Instant::now();
+    let built = compile::build(session, task, snapshot, shown, watcher, cancel)?;
+    let suite = match built.suite {
+        Ok(suite) => suite,
+        Err(message) => {
+            return Ok(unbuilt(task, shown, began.elapsed().as_secs_f64(), message));
+        }
+    };
+    let listing = run::listing(&suite, cancel)?;
+    let wanted = match &options.case {
+        Some(asked) => vec![find_case(&listing, asked)?],
+        None => listing.cases.clone(),
+    };
+    let mut cases = run::cases(&suite, &wanted, options.run, watcher, cancel)?;
+    if let ([case], true) = (cases.as_mut_slice(), options.case.is_some()) {
+        show_only_the_failing_schedule(&suite, case, options.run, cancel)?;
+    }
+    let mut verdict = TaskVerdict {
+        task: task.name.clone(),
+        title: task.facts.title.clone(),
+        source: shown.to_owned(),
+        state: State::Failed,
+        build: BuildVerdict { ok: true, seconds: built.seconds, message: None },
+        promises: listing.promises,
+        max_points: cases.iter().map(CaseVerdict::max_points).sum(),
+        cases,
+    };
+    verdict.settle();
+    Ok(verdict)
+}
+
+/// The case that a name or a number means.
+pub fn find_case(listing: &Listing, asked: &str) -> Result<CaseInfo> {
+    let is_meant = |case: &&CaseInfo| case.name == asked || asked.parse() == Ok(case.number);
+    if let Some(case) = listing.cases.iter().find(is_meant) {
+        return Ok(case.clone());
+    }
+    match course::closest(asked, listing.cases.iter().map(|case| case.name.as_str())) {
+        Some(name) => bail!("no case is called `{asked}`: did you mean `{name}`?"),
+        None => bail!("no case is called `{asked}`: `cargo run -- check` names them all"),
+    }
+}
+
+/// What the code printed in a thousand schedules helps nobody: where one failed, it is run again
+/// alone.
+fn show_only_the_failing_schedule(
+    suite: &compile::Suite,
+    case: &mut CaseVerdict,
+    options: run::Options,
+    cancel: &Cancel,
+) -> Result<()> {
+    let Some(seed) = case.seed.filter(|_| case.schedules > 1) else { return Ok(()) };
+    let alone = run::Options { seed: Some(seed), schedules: Some(1), ..options };
+    let info = std::slice::from_ref(&case.info);
+    if let [again] = run::cases(suite, info, alone, &|_| {}, cancel)?.as_slice() {
+        case.printed.clone_from(&again.printed);
+    }
+    Ok(())
+}
+
+/// Whether anything was written yet: the source is not the starter as it was handed out.
+fn is_begun(session: &Session, task: &Task, snapshot: &Snapshot) -> Result<bool> {
+    // Windows may have given the file other line ends.
+    let plain = |text: &str| text.replace("\r\n", "\n");
+    let starter = starter::pristine(&session.course, task)?;
+    Ok(starter.is_none_or(|starter| plain(&starter) != plain(&snapshot.lib)))
+}
+
+fn unbuilt(task: &Task, shown: &str, seconds: f64, message: String) -> TaskVerdict {
+    TaskVerdict {
+        task: task.name.clone(),
+        title: task.facts.title.clone(),
+        source: shown.to_owned(),
+        state: State::Error,
+        build: BuildVerdict { ok: false, seconds, message: Some(message) },
+        promises: Vec::new(),
+        cases: Vec::new(),
+        max_points: task.facts.points,
+    }
 }

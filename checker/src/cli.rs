@@ -6,12 +6,15 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands;
 #[cfg(feature = "instructor")]
 use crate::pack;
 use crate::reset;
 use crate::session::Session;
 #[cfg(feature = "instructor")]
 use crate::starter;
+#[cfg(feature = "instructor")]
+use crate::verify;
 
 /// Everything that was asked for.
 #[derive(Debug, Parser)]
@@ -38,6 +41,9 @@ enum Command {
         /// Number, name or unique prefix
         task: String,
     },
+    /// Test the suites themselves: every variant must fare as it is said to
+    #[cfg(feature = "instructor")]
+    Verify(verify::VerifyArgs),
     /// Write the starters from the solutions
     #[cfg(feature = "instructor")]
     Starters {
@@ -90,10 +96,12 @@ pub struct ListArgs {
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let session = Session::begin()?;
     match cli.command {
-        None => todo!("watch, or the next unfinished task: {session:?}"),
-        Some(Command::Check(args)) => todo!("{args:?}"),
-        Some(Command::List(args)) => todo!("{args:?}"),
+        None => commands::next(&session),
+        Some(Command::Check(args)) => commands::check(&session, &args),
+        Some(Command::List(args)) => commands::list(&session, &args),
         Some(Command::Reset { task }) => reset::run(&session, &task),
+        #[cfg(feature = "instructor")]
+        Some(Command::Verify(args)) => verify::run(&session, &args),
         #[cfg(feature = "instructor")]
         Some(Command::Starters { check }) => starter::generate::run(&session, check),
         #[cfg(feature = "instructor")]

@@ -15,11 +15,16 @@ use crate::cancel::Interrupted;
 mod cancel;
 mod check;
 mod cli;
+mod commands;
 mod compile;
 mod course;
+mod diagnostics;
 mod hint;
 mod pack;
+mod package;
+mod process;
 mod progress;
+mod proof;
 mod report;
 mod reset;
 mod run;
@@ -28,13 +33,22 @@ mod snapshot;
 mod starter;
 mod store;
 mod verdict;
+#[cfg(feature = "instructor")]
+mod verify;
 
 fn main() -> ExitCode {
+    // First of all and without a word: each case is started through it.
+    #[cfg(target_os = "linux")]
+    if std::env::args_os().nth(1).is_some_and(|name| name == process::supervisor::NAME) {
+        process::supervisor::main(std::env::args_os().skip(2));
+        return ExitCode::SUCCESS;
+    }
     match cli::run(cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) if error.is::<Interrupted>() => ExitCode::from(130),
         Err(error) => {
-            anstream::eprintln!("checker: {error:#}");
+            let words = format!("{error:#}");
+            anstream::eprintln!("checker: {}", session::disk_full(&words).unwrap_or(&words));
             ExitCode::from(2)
         }
     }

@@ -1,6 +1,17 @@
-//! What goes on while one waits, for whoever shows it.
+//! What goes on while one waits, and the bar that shows it on stderr.
+
+use std::io::{self, IsTerminal};
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::verdict::CaseVerdict;
+
+/// A wait shorter than this needs no bar.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// A build of more crates than these is the first one, which takes its time.
+const MANY: u64 = 12;
 
 /// A step on the way to a verdict.
 pub enum Step<'a> {
@@ -30,3 +41,60 @@ pub enum Step<'a> {
 
 /// Whoever shows the steps; called from several threads.
 pub type Watcher<'a> = &'a (dyn Fn(Step<'_>) + Sync);
+
+/// Shows the steps on stderr: a bar on a terminal, else a sentence where the wait may be long.
+pub struct Bar {
+    bar: ProgressBar,
+    is_terminal: bool,
+    began: Instant,
+    said: Once,
+}
+
+impl Default for Bar {
+    fn default() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let is_terminal = io::stderr().is_terminal();
+        Self { bar, is_terminal, began: Instant::now(), said: Once::new() }
+    }
+}
+
+impl Bar {
+    /// Shows a step.
+    pub fn show(&self, step: &Step<'_>) {
+        match step {
+            Step::WaitingForLock => self.say("another checker is building here; waiting for it"),
+            Step::Fetching => self.say("fetching what the course depends on, this once"),
+            Step::Building { done, total } => {
+                if *total > MANY && !self.is_terminal {
+                    self.said.call_once(|| self.say("building, which takes a while this once"));
+                }
+                self.draw("building", *done, *total);
+            }
+            Step::Built => self.bar.finish_and_clear(),
+            Step::Case { done, total, .. } => self.draw("checking", *done as u64, *total as u64),
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.bar.suspend(|| anstream::eprintln!("{text}"));
+    }
+
+    fn draw(&self, what: &'static str, done: u64, total: u64) {
+        if self.began.elapsed() > PATIENCE {
+            self.bar.set_message(what);
+            self.bar.set_length(total);
+            self.bar.set_position(done);
+        }
+        if what == "checking" && done == total {
+            self.bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,15 +1,28 @@
 //! The cases of a built suite: one process each, several at once.
 
-use anyhow::Result;
-use ledger::{CaseInfo, Listing};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::cancel::Cancel;
+use anyhow::{Context, Result, anyhow, bail};
+use ledger::{CaseInfo, Listing, Message, Request, World};
+
+use crate::cancel::{Cancel, Interrupted};
 use crate::compile::Suite;
-use crate::progress::Watcher;
-use crate::verdict::CaseVerdict;
+use crate::process::{Event, Next, Order, Running};
+use crate::progress::{Step, Watcher};
+use crate::proof::{self, Cut, Remains};
+use crate::verdict::{CaseVerdict, Outcome};
+
+/// How long a process may take to get to its case.
+const TO_START: Duration = Duration::from_secs(30);
+/// The harness itself says `timed_out` at the deadline; so long after it the checker ends it.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How cases are run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The first seed; `None`: the fixed one.
     pub seed: Option<u64>,
@@ -21,7 +34,13 @@ pub struct Options {
 
 /// Asks a suite what it holds.
 pub fn listing(suite: &Suite, cancel: &Cancel) -> Result<Listing> {
-    todo!("{suite:?} {cancel:?}")
+    let (program, options) = (&suite.real, Options::default());
+    let mut remains = process(program, suite, None, options, Duration::from_secs(10), cancel)?;
+    match remains.messages.pop() {
+        Some(Message::Listing(listing)) if !listing.cases.is_empty() => Ok(listing),
+        Some(Message::Listing(_)) => bail!("the suite has no case"),
+        _ => bail!("the suite does not say which cases it has\n{}", remains.printed.trim_end()),
+    }
 }
 
 /// Runs these cases and says how each ended, in their order. A real-world case that failed is run
@@ -33,5 +52,176 @@ pub fn cases(
     watcher: Watcher<'_>,
     cancel: &Cancel,
 ) -> Result<Vec<CaseVerdict>> {
-    todo!("{suite:?} {cases:?} {options:?} {cancel:?} {}", std::mem::size_of_val(&watcher))
+    let cores = || thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let jobs = options.jobs.unwrap_or_else(cores).clamp(1, cases.len().max(1));
+    let queue = Queue::new(cases);
+    let verdicts = Mutex::new(vec![None; cases.len()]);
+    // One that fails for want of a process stops the others.
+    let stop = cancel.child();
+    let failures: Vec<anyhow::Error> = thread::scope(|scope| {
+        let work = || {
+            while let Some(index) = queue.take() {
+                let verdict = case(suite, &cases[index], options, &stop);
+                queue.give_back(index);
+                let verdict = verdict.inspect_err(|_| stop.cancel())?;
+                let mut verdicts = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+                let done = verdicts.iter().flatten().count() + 1;
+                watcher(Step::Case { verdict: &verdict, done, total: cases.len() });
+                verdicts[index] = Some(verdict);
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        let results = workers.into_iter().map(|worker| worker.join());
+        results.filter_map(|result| result.unwrap_or_else(|_| bail!("a worker panicked")).err()).collect()
+    });
+    cancel.check()?;
+    if let Some(error) = failures.into_iter().find(|error| !error.is::<Interrupted>()) {
+        return Err(error);
+    }
+    let verdicts = verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    verdicts.into_iter().collect::<Option<Vec<_>>>().context("a case was not run")
+}
+
+/// Runs one case; again if that tells something.
+fn case(suite: &Suite, case: &CaseInfo, options: Options, cancel: &Cancel) -> Result<CaseVerdict> {
+    let once = || -> Result<CaseVerdict> {
+        let program = match case.world {
+            World::Real => &suite.real,
+            World::Simulated => suite.simulated.as_ref().unwrap_or(&suite.real),
+        };
+        let number = Some(case.number);
+        let remains = process(program, suite, number, options, case.deadline + GRACE, cancel)?;
+        Ok(proof::verdict(case, remains))
+    };
+    let mut verdict = once()?;
+    if verdict.may_be_flaky() && once()?.outcome == Outcome::Passed {
+        verdict.outcome = Outcome::Flaky;
+        verdict.message =
+            format!("failed, and passed when it was run again: {}", verdict.message);
+    }
+    Ok(verdict)
+}
+
+/// Runs a suite's process to its end, whichever that is.
+fn process(
+    program: &Path,
+    suite: &Suite,
+    case: Option<u32>,
+    options: Options,
+    limit: Duration,
+    cancel: &Cancel,
+) -> Result<Remains> {
+    let token = token()?;
+    let request = Request {
+        token: token.clone(),
+        case,
+        seed: options.seed,
+        schedules: options.schedules,
+        source: suite.source.clone(),
+    };
+    let prefix = format!("{token} ");
+    let began = Instant::now();
+    let mut running = Running::start(&Order {
+        program: program.to_owned(),
+        env: needed_environment(),
+        input: serde_json::to_string(&request)?,
+        prefix: prefix.clone(),
+        ..Order::default()
+    })?;
+    let mut remains = Remains::default();
+    let mut started = case.is_none().then_some(began);
+    // A line with the token that is no message was torn apart when the process ended.
+    let read = |line: &[u8]| serde_json::from_slice::<Message>(&line[prefix.len()..]).ok();
+    remains.ended = loop {
+        let until = started.map_or(began + TO_START, |started| started + limit);
+        match running.next(until, cancel) {
+            Next::Event(Event::Line(line)) => {
+                if let Some(message) = read(&line) {
+                    if matches!(message, Message::Started) {
+                        started.get_or_insert_with(Instant::now);
+                    }
+                    remains.messages.push(message);
+                }
+            }
+            Next::Event(Event::Ended(ended)) => break ended,
+            Next::Event(_) => {}
+            Next::Late => {
+                remains.cut =
+                    Some(if started.is_some() { Cut::Deadline } else { Cut::NeverStarted });
+                running.end();
+                break running.wait();
+            }
+            Next::Cancelled => {
+                running.end();
+                running.wait();
+                bail!(Interrupted);
+            }
+        }
+    };
+    remains.took = started.unwrap_or(began).elapsed();
+    let (lines, printed) = running.drain();
+    remains.messages.extend(lines.iter().filter_map(|line| read(line)));
+    remains.printed = printed;
+    Ok(remains)
+}
+
+/// What nobody can guess.
+fn token() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A case's process gets what its system cannot do without.
+fn needed_environment() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    const NEEDED: [&str; 3] = ["SystemRoot", "TMPDIR", "TEMP"];
+    NEEDED.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect()
+}
+
+/// The cases that are still to run. One whose resource is in use waits; others overtake it.
+struct Queue<'a> {
+    cases: &'a [CaseInfo],
+    state: Mutex<State<'a>>,
+    freed: Condvar,
+}
+
+struct State<'a> {
+    waiting: Vec<usize>,
+    in_use: HashSet<&'a str>,
+}
+
+impl<'a> Queue<'a> {
+    fn new(cases: &'a [CaseInfo]) -> Self {
+        let state = State { waiting: (0..cases.len()).collect(), in_use: HashSet::new() };
+        Self { cases, state: Mutex::new(state), freed: Condvar::new() }
+    }
+
+    /// The next case that may run; waits for one, unless none is left.
+    fn take(&self) -> Option<usize> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if state.waiting.is_empty() {
+                return None;
+            }
+            let is_free = |index: &usize| {
+                self.cases[*index].resources.iter().all(|name| !state.in_use.contains(name.as_str()))
+            };
+            if let Some(place) = state.waiting.iter().position(is_free) {
+                let index = state.waiting.remove(place);
+                state.in_use.extend(self.cases[index].resources.iter().map(String::as_str));
+                return Some(index);
+            }
+            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn give_back(&self, index: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in &self.cases[index].resources {
+            state.in_use.remove(name.as_str());
+        }
+        self.freed.notify_all();
+    }
 }

@@ -1,22 +1,62 @@
 //! Verdicts on disk, keyed by everything that they depend on; there is no other progress file.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::verdict::TaskVerdict;
 
+/// So many verdicts are kept for a task.
+const KEPT: usize = 200;
+
 /// The verdict that is stored under this key.
 pub fn load(base: &Path, task: &str, key: &str) -> Option<TaskVerdict> {
-    todo!("{base:?} {task} {key}")
+    read(&folder(base, task).join(format!("{key}.json")))
 }
 
-/// The latest verdict on the task, whatever it was for.
+/// The latest verdict on the task's exercise, whatever its source was then.
 pub fn latest(base: &Path, task: &str) -> Option<TaskVerdict> {
-    todo!("{base:?} {task}")
+    let verdicts = by_age(&folder(base, task)).into_iter().rev();
+    verdicts.filter_map(|(_, path)| read(&path)).find(|verdict| verdict.is_exercise())
 }
 
 /// Stores a verdict, atomically.
 pub fn save(base: &Path, key: &str, verdict: &TaskVerdict) -> Result<()> {
-    todo!("{base:?} {key} {verdict:?}")
+    let folder = folder(base, &verdict.task);
+    let path = folder.join(format!("{key}.json"));
+    let write = || -> Result<()> {
+        fs::create_dir_all(&folder)?;
+        let scratch = tempfile::NamedTempFile::new_in(&folder)?;
+        serde_json::to_writer(&scratch, verdict)?;
+        scratch.persist(&path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot store the verdict {}", path.display()))?;
+    let old = by_age(&folder);
+    for (_, path) in &old[..old.len().saturating_sub(KEPT)] {
+        let _ = fs::remove_file(path);
+    }
+    Ok(())
+}
+
+fn folder(base: &Path, task: &str) -> PathBuf {
+    base.join("verdicts").join(task)
+}
+
+fn read(path: &Path) -> Option<TaskVerdict> {
+    // One that cannot be read is as good as none: the task is checked again.
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// The stored verdicts, the oldest first.
+fn by_age(folder: &Path) -> Vec<(SystemTime, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let mut all: Vec<_> = entries
+        .filter(|entry| entry.path().extension().is_some_and(|end| end == "json"))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    all.sort();
+    all
 }

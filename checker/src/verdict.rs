@@ -138,6 +138,11 @@ impl TaskVerdict {
                 .all(|case| case.info.level != ledger::Level::Core || case.is_fine())
     }
 
+    /// Whether it is the verdict on the student's own work.
+    pub fn is_exercise(&self) -> bool {
+        self.source.starts_with("exercises")
+    }
+
     /// The state that the cases lead to.
     pub fn state_of(cases: &[CaseVerdict]) -> State {
         if cases.iter().all(CaseVerdict::is_fine) {
@@ -147,5 +152,10 @@ impl TaskVerdict {
         } else {
             State::Failed
         }
+    }
+
+    /// Sets the state that build and cases lead to.
+    pub fn settle(&mut self) {
+        self.state = if self.build.ok { Self::state_of(&self.cases) } else { State::Error };
     }
 }

@@ -1,0 +1,173 @@
+//! What the compiler said, put to the student: their own paths, and whose fault it is.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::course::Task;
+use crate::package::Names;
+
+/// What of `std` the simulation has.
+const SIMULATED: &str = "std::sync (Mutex, RwLock, Condvar, Once, OnceLock, LazyLock, Barrier, \
+    mpsc, atomics, Arc, Weak), std::thread (spawn, scope, Builder, park, sleep, yield_now) and \
+    std::time (Instant, Duration), and parking_lot's Mutex, RwLock and Condvar";
+
+/// A line of cargo's JSON.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Message {
+    /// Something was built.
+    CompilerArtifact {
+        /// What.
+        target: Target,
+        /// Where it is, if it can be run.
+        executable: Option<PathBuf>,
+    },
+    /// The compiler found something.
+    CompilerMessage(Finding),
+    /// Of no interest here.
+    #[serde(other)]
+    Other,
+}
+
+/// What was built.
+#[derive(Debug, Deserialize)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+}
+
+/// What the compiler found, and where.
+#[derive(Debug, Deserialize)]
+pub struct Finding {
+    package_id: String,
+    message: Diagnostic,
+}
+
+#[derive(Debug, Deserialize)]
+struct Diagnostic {
+    message: String,
+    level: String,
+    #[serde(default)]
+    rendered: Option<String>,
+    spans: Vec<Span>,
+    children: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Span {
+    file_name: String,
+    line_start: u32,
+    column_start: u32,
+    label: Option<String>,
+}
+
+impl Message {
+    /// Reads a line.
+    pub fn parse(line: &[u8]) -> Result<Self> {
+        serde_json::from_slice(line).context("cannot read what cargo says")
+    }
+}
+
+/// The errors of a build.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+    /// What cargo itself said.
+    pub words: String,
+}
+
+impl Diagnostics {
+    /// Takes in a finding.
+    pub fn add(&mut self, finding: Finding) {
+        let has_place = !finding.message.spans.is_empty();
+        if finding.message.level.starts_with("error") {
+            self.errors.push(finding);
+        } else if finding.message.level == "warning" && has_place {
+            self.warnings.push(finding);
+        }
+    }
+
+    /// How many warnings there are for the submission.
+    pub fn warnings(&self, task: &Task) -> usize {
+        let mark = mark(&Names::new(task, "real").graded);
+        self.warnings.iter().filter(|warning| warning.package_id.contains(&mark)).count()
+    }
+
+    /// Whether it failed because something must be downloaded.
+    pub fn needs_network(&self) -> bool {
+        self.errors.is_empty() && self.words.contains("offline")
+    }
+
+    /// The submission's errors in words. An error if they are not the submission's.
+    pub fn explain(&self, task: &Task, snapshot: &Path, shown: &str) -> Result<String> {
+        let of = |name: &str| -> Vec<&Diagnostic> {
+            let mark = mark(name);
+            let mine = self.errors.iter().filter(|error| error.package_id.contains(&mark));
+            mine.map(|error| &error.message).collect()
+        };
+        let (real, sim) = (Names::new(task, "real"), Names::new(task, "sim"));
+        let rendered = |errors: &[&Diagnostic]| -> String {
+            let own = format!("{}{}", snapshot.display(), std::path::MAIN_SEPARATOR);
+            let text: String = errors.iter().filter_map(|error| error.rendered.clone()).collect();
+            text.replace(&own, &format!("{shown}/src/")).trim_end().to_owned()
+        };
+        let errors = of(&real.graded);
+        if !errors.is_empty() {
+            return Ok(rendered(&errors));
+        }
+        let errors = of(&sim.graded);
+        if !errors.is_empty() {
+            return Ok(format!(
+                "The code compiles, but not over the simulation, where its threads are run in a \
+                 thousand orders on a clock of their own. The simulation knows {SIMULATED}; \
+                 something else of std is used here:\n\n{}",
+                rendered(&errors)
+            ));
+        }
+        for name in [&real.suite, &sim.suite] {
+            let errors = of(name);
+            if errors.iter().any(|error| error.message.starts_with("linking")) {
+                bail!("the suite could not be linked:\n{}", rendered(&errors));
+            }
+            if !errors.is_empty() {
+                return Ok(mismatch(&errors, snapshot, shown));
+            }
+        }
+        let errors: Vec<&Diagnostic> = self.errors.iter().map(|error| &error.message).collect();
+        bail!(
+            "the course itself does not build; that is not your code's fault\n{}\n{}",
+            rendered(&errors),
+            self.words
+        )
+    }
+}
+
+/// The suite does not fit the crate: the crate's interface was changed. The suite's source is not
+/// shown, only what the compiler says and where it points in the student's.
+fn mismatch(errors: &[&Diagnostic], snapshot: &Path, shown: &str) -> String {
+    let mut text = "The code compiles, but it no longer has the interface that the task states; \
+                    the suite cannot use it:\n"
+        .to_owned();
+    for error in errors {
+        text += &format!("\nerror: {}\n", error.message);
+        for part in std::iter::once(*error).chain(&error.children) {
+            for span in &part.spans {
+                let Ok(file) = Path::new(&span.file_name).strip_prefix(snapshot) else { continue };
+                let place = format!("{shown}/src/{}", file.display());
+                let said = span.label.as_deref().filter(|label| !label.is_empty());
+                let (line, column, said) =
+                    (span.line_start, span.column_start, said.unwrap_or(&part.message));
+                text += &format!("  {place}:{line}:{column}: {said}\n");
+            }
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// What the id of a generated package holds, and that of no other.
+fn mark(name: &str) -> String {
+    format!("/{name}#")
+}

@@ -1,0 +1,163 @@
+//! The supervisor: a process of the checker's own that starts one other and outlives all of its
+//! descendants.
+//!
+//! It is their *subreaper*: whoever loses its parent becomes the supervisor's child, even in a
+//! session of its own, so none gets away. It ends them all when the process that it started has
+//! ended, and when its line to the checker closes, as it does when the checker dies of `kill -9`.
+//!
+//! The line is a socket on stdin: one line comes in, which is for the process's stdin; one goes
+//! out, the [`Ended`].
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{self, Pid, Resource, Rlimit, Signal, WaitOptions};
+
+use super::Ended;
+
+/// The argument that makes the checker a supervisor.
+pub const NAME: &str = "supervise";
+
+/// How long the descendants may take to die of SIGKILL.
+const DYING: Duration = Duration::from_secs(2);
+
+/// Supervises; `args` are the program and its arguments.
+pub fn main(mut args: impl Iterator<Item = OsString>) {
+    let Ok(line) = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else { return };
+    let ended = supervise(args.next().unwrap_or_default(), args, &line)
+        .unwrap_or_else(|error| Ended { lost: Some(error.to_string()), ..Ended::default() });
+    if let Ok(report) = serde_json::to_string(&ended) {
+        let _ = (&line).write_all(report.as_bytes());
+    }
+}
+
+fn supervise(
+    program: OsString,
+    args: impl Iterator<Item = OsString>,
+    line: &UnixStream,
+) -> io::Result<Ended> {
+    process::set_child_subreaper(Some(process::getpid()))?;
+    // A crash is reported in words; its core would only fill the disk.
+    process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    let mut hearing = BufReader::new(line.try_clone()?);
+    let mut input = String::new();
+    hearing.read_line(&mut input)?;
+
+    // In a group of its own, so that a `kill(0)` in there does not hit the supervisor.
+    let mut child =
+        Command::new(program).args(args).stdin(Stdio::piped()).process_group(0).spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // Whoever does not read its line misses it.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    thread::spawn(move || {
+        // Nothing more is ever said on the line: it closes when all is to end.
+        let _ = hearing.read(&mut [0]);
+        kill_descendants();
+    });
+
+    let child = Pid::from_child(&child);
+    let status = loop {
+        match process::wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == child => break status,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    };
+    Ok(Ended {
+        code: status.exit_status(),
+        signal: status.terminating_signal(),
+        survivors: sweep(),
+        lost: None,
+    })
+}
+
+/// Ends whatever is left; says what was still running at first sight.
+fn sweep() -> Vec<String> {
+    let mut survivors = None;
+    let until = Instant::now() + DYING;
+    while Instant::now() < until {
+        match process::wait(WaitOptions::NOHANG) {
+            // Reaped one that had ended.
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => {
+                let living = descendants();
+                survivors.get_or_insert_with(|| {
+                    living.iter().map(|(pid, name)| format!("{name} (process {pid})")).collect()
+                });
+                kill(&living);
+                thread::sleep(Duration::from_millis(1));
+            }
+            // No children are left.
+            Err(_) => break,
+        }
+    }
+    survivors.unwrap_or_default()
+}
+
+fn kill_descendants() {
+    kill(&descendants());
+}
+
+fn kill(processes: &[(i32, String)]) {
+    for pid in processes.iter().filter_map(|(pid, _)| Pid::from_raw(*pid)) {
+        let _ = process::kill_process(pid, Signal::KILL);
+    }
+}
+
+/// All living descendants of this process: (pid, name).
+fn descendants() -> Vec<(i32, String)> {
+    let mut all: Vec<(i32, i32, String)> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let (parent, name) = living(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+            Some((pid, parent, name))
+        })
+        .collect();
+    let mut family = vec![process::getpid().as_raw_nonzero().get()];
+    let mut found = Vec::new();
+    let mut next = 0;
+    while let Some(&parent) = family.get(next) {
+        next += 1;
+        all.retain(|(pid, its_parent, name)| {
+            let is_child = *its_parent == parent;
+            if is_child {
+                family.push(*pid);
+                found.push((*pid, name.clone()));
+            }
+            !is_child
+        });
+    }
+    found
+}
+
+/// The parent and the name in a line of `/proc/PID/stat`, unless that process has ended. The name
+/// stands in parentheses and may hold any character.
+fn living(stat: &str) -> Option<(i32, String)> {
+    let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    (!matches!(state, "Z" | "X")).then(|| (parent, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_read_whatever_its_name() {
+        assert_eq!(living("7 (a b) (c) S 3 7 7 0"), Some((3, "a b) (c".to_owned())));
+        assert_eq!(living("7 (gone) Z 3 7 7 0"), None);
+    }
+}
