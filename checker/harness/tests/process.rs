@@ -1,0 +1,150 @@
+//! A suite's process as the checker meets it: one request in, messages behind the token out.
+
+use std::env;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use ledger::{Listing, Message, Outcome, Record, Request};
+
+const TOKEN: &str = "c0ffee";
+
+/// What the example of this name answers to a request for the case of this name.
+fn ask(case: Option<&str>) -> Output {
+    let number = case.map(|name| {
+        let cases = listing().cases;
+        cases.iter().find(|case| case.name == name).expect("the example has the case").number
+    });
+    send(&Request {
+        token: TOKEN.to_owned(),
+        case: number,
+        seed: None,
+        schedules: None,
+        // As the compiler was told it: relative to the workspace.
+        source: PathBuf::from("checker/harness/examples"),
+    })
+}
+
+fn send(request: &Request) -> Output {
+    let tests = env::current_exe().unwrap();
+    let suite = tests.parent().and_then(|deps| deps.parent()).unwrap().join("examples/tiny_suite");
+    let mut process = Command::new(suite)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("cargo test builds the example");
+    let request = serde_json::to_string(request).unwrap();
+    process.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
+    process.wait_with_output().unwrap()
+}
+
+fn messages(output: &Output) -> Vec<Message> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let proven = text.lines().filter_map(|line| line.strip_prefix(TOKEN)?.strip_prefix(' '));
+    proven.map(|json| serde_json::from_str(json).unwrap()).collect()
+}
+
+fn listing() -> Listing {
+    let request = Request {
+        token: TOKEN.to_owned(),
+        case: None,
+        seed: None,
+        schedules: None,
+        source: PathBuf::new(),
+    };
+    match messages(&send(&request)).pop() {
+        Some(Message::Listing(listing)) => listing,
+        other => panic!("expected a listing, got {other:?}"),
+    }
+}
+
+fn record(case: &str) -> Record {
+    let output = ask(Some(case));
+    assert!(output.status.success(), "{case}: {output:?}");
+    match messages(&output).as_slice() {
+        [Message::Started, Message::Record(record)] => (**record).clone(),
+        other => panic!("{case}: expected started and a record, got {other:?}"),
+    }
+}
+
+#[test]
+fn lists_its_cases_and_promises() {
+    let listing = listing();
+    assert_eq!(listing.promises, [("P1".to_owned(), "It holds.".to_owned())]);
+    assert_eq!(listing.cases.len(), 9);
+    assert_eq!(listing.cases[4].number, 4);
+}
+
+#[test]
+fn a_case_that_returns_has_passed() {
+    let record = record("passes");
+    assert_eq!((record.outcome, record.failure, record.schedules), (Outcome::Passed, None, 1));
+}
+
+#[test]
+fn a_failure_says_what_was_expected_and_what_was_there() {
+    for (case, expected, got) in
+        [("fails", "2", "3"), ("fails_on_another_thread", "a guard", "nobody")]
+    {
+        let record = record(case);
+        let failure = record.failure.unwrap();
+        assert_eq!(record.outcome, Outcome::Failed);
+        assert_eq!((failure.expected.as_str(), failure.got.as_str()), (expected, got));
+    }
+}
+
+#[test]
+fn a_panic_is_a_failure_with_its_place() {
+    let failure = record("panics").failure.unwrap();
+    assert!(failure.got.contains("the roof is on fire"), "{failure:?}");
+    let location = failure.location.expect("the example counts as the student's source");
+    assert_eq!(location.file, "src/tiny_suite.rs");
+
+    let failure = record("is_todo").failure.unwrap();
+    assert!(failure.got.contains("build the roof"), "{failure:?}");
+}
+
+#[test]
+fn a_hang_ends_at_its_deadline_with_a_record() {
+    let record = record("hangs");
+    assert_eq!(record.outcome, Outcome::TimedOut);
+    assert!(record.failure.unwrap().expected.contains("0.3 s"));
+}
+
+#[test]
+fn a_case_that_cannot_run_here_says_why() {
+    let record = record("is_skipped");
+    assert_eq!(record.outcome, Outcome::Skipped);
+    assert_eq!(record.failure.unwrap().got, "no roof here");
+}
+
+#[test]
+#[cfg(unix)]
+fn what_the_case_prints_never_reaches_the_record() {
+    let output = ask(Some("prints"));
+    let out = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(out.lines().all(|line| line.starts_with(TOKEN)), "{out}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("0000"), "{output:?}");
+}
+
+#[test]
+fn a_case_that_ends_the_process_leaves_no_record() {
+    let output = ask(Some("exits"));
+    assert!(output.status.success());
+    assert!(matches!(messages(&output).as_slice(), [Message::Started]), "{output:?}");
+}
+
+#[test]
+fn a_case_that_does_not_exist_is_an_error() {
+    let request = Request {
+        token: TOKEN.to_owned(),
+        case: Some(99),
+        seed: None,
+        schedules: None,
+        source: PathBuf::new(),
+    };
+    let output = send(&request);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no case 99"));
+}
