@@ -1,5 +1,6 @@
 //! The command line: what may be asked, and which code the program ends with.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
+use crate::hint::{self, HintArgs};
 #[cfg(feature = "instructor")]
 use crate::pack;
 use crate::reset;
@@ -15,6 +17,7 @@ use crate::session::Session;
 use crate::starter;
 #[cfg(feature = "instructor")]
 use crate::verify;
+use crate::watch;
 
 /// Everything that was asked for.
 #[derive(Debug, Parser)]
@@ -28,6 +31,9 @@ use crate::verify;
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Look at the files now and then instead of waiting to be told of saves: for network drives
+    #[arg(long)]
+    poll: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +42,8 @@ enum Command {
     Check(CheckArgs),
     /// Show the tasks, their points and how they stand
     List(ListArgs),
+    /// Give a hint on the first failing case
+    Hint(HintArgs),
     /// Put a task's starter back; what was there is kept
     Reset {
         /// Number, name or unique prefix
@@ -96,9 +104,13 @@ pub struct ListArgs {
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let session = Session::begin()?;
     match cli.command {
+        None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
+            watch::run(&session, cli.poll)
+        }
         None => commands::next(&session),
         Some(Command::Check(args)) => commands::check(&session, &args),
         Some(Command::List(args)) => commands::list(&session, &args),
+        Some(Command::Hint(args)) => hint::run(&session, &args),
         Some(Command::Reset { task }) => reset::run(&session, &task),
         #[cfg(feature = "instructor")]
         Some(Command::Verify(args)) => verify::run(&session, &args),

@@ -55,14 +55,20 @@ pub fn standings(session: &Session) -> Result<Vec<Standing<'_>>> {
     course.tasks.iter().map(standing).collect()
 }
 
-/// Checks the next task that is not done.
-pub fn next(session: &Session) -> Result<ExitCode> {
+/// The next task that is not done; the last one if all are.
+pub fn next_task(session: &Session) -> Result<&Task> {
     let standings = standings(session)?;
     let next = standings.iter().find(|standing| !standing.is_done());
     let Some(next) = next.or_else(|| standings.last()) else { bail!("the course has no task") };
-    let source = Source::exercise(&session.course, next.task);
-    anstream::println!("{}", text::next(next.task, &source.shown));
-    let verdict = check_one(session, next.task, &source, &Options::default())?;
+    Ok(next.task)
+}
+
+/// Checks the next task that is not done.
+pub fn next(session: &Session) -> Result<ExitCode> {
+    let task = next_task(session)?;
+    let source = Source::exercise(&session.course, task);
+    anstream::println!("{}", text::next(task, &source.shown));
+    let verdict = check_one(session, task, &source, &Options::default())?;
     anstream::print!("{}", text::task(&verdict, width()));
     Ok(code(&[verdict]))
 }

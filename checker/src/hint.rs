@@ -6,8 +6,26 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use ledger::CaseInfo;
 
-use crate::course::{Task, closest};
+use crate::check::{self, Options, Source};
+use crate::commands::next_task;
+use crate::course::closest;
+use crate::progress::{Bar, Step};
+use crate::session::Session;
 use crate::verdict::TaskVerdict;
+use clap::Args;
+
+/// `hint`.
+#[derive(Args, Debug)]
+pub struct HintArgs {
+    /// Number, name or unique prefix; none means the next unfinished task
+    pub task: Option<String>,
+    /// The case to give hints on, by name or number; else the first failing one
+    #[arg(long)]
+    pub case: Option<String>,
+    /// How much to tell: each level is plainer than the one before
+    #[arg(long, default_value_t = 1)]
+    pub level: usize,
+}
 
 /// The case to give hints on: the named one, or the first that something is left to do about;
 /// `None` if all pass.
@@ -40,26 +58,28 @@ pub fn text(case: &CaseInfo, level: usize, next: impl Fn(usize) -> String) -> St
     out
 }
 
-/// Shows hints on a task, from its verdict.
-pub fn show(
-    task: &Task,
-    verdict: &TaskVerdict,
-    asked: Option<&str>,
-    level: usize,
-) -> Result<ExitCode> {
-    if verdict.cases.is_empty() {
-        bail!(
-            "{} does not compile yet: `checker check {}` shows what rustc says",
-            task.name,
-            task.name
-        );
+/// Shows hints on a task, by default the next unfinished one, from its verdict.
+pub fn run(session: &Session, args: &HintArgs) -> Result<ExitCode> {
+    let course = &session.course;
+    let task = match &args.task {
+        Some(asked) => course.task(asked)?,
+        None => next_task(session)?,
+    };
+    let source = Source::exercise(course, task);
+    let bar = Bar::default();
+    let show = |step: Step<'_>| bar.show(&step);
+    let options = Options::default();
+    let verdict = check::check(session, task, &source, &options, &show, &session.cancel)?;
+    drop(bar);
+    if !verdict.build.ok {
+        bail!("it does not compile yet: `cargo run -- check {}` says why", task.name);
     }
-    let Some(case) = case(verdict, asked)? else {
+    let Some(case) = case(&verdict, args.case.as_deref())? else {
         anstream::println!("All cases of {} pass: there is nothing to hint at.", task.name);
         return Ok(ExitCode::SUCCESS);
     };
-    let named = asked.map(|name| format!(" --case {name}")).unwrap_or_default();
-    let next = |level| format!("More: cargo run -- hint {}{named} --level {level}", task.name);
-    anstream::print!("{}", text(case, level, next));
+    let named = args.case.as_ref().map(|name| format!(" --case {name}")).unwrap_or_default();
+    let next = |level| format!("more: cargo run -- hint {}{named} --level {level}", task.name);
+    anstream::print!("{}", text(case, args.level, next));
     Ok(ExitCode::SUCCESS)
 }

@@ -20,6 +20,7 @@ mod compile;
 mod course;
 mod diagnostics;
 mod hint;
+mod lint;
 mod pack;
 mod package;
 mod process;
@@ -35,6 +36,7 @@ mod store;
 mod verdict;
 #[cfg(feature = "instructor")]
 mod verify;
+mod watch;
 
 fn main() -> ExitCode {
     // First of all and without a word: each case is started through it.

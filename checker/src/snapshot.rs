@@ -73,6 +73,12 @@ impl Snapshot {
     }
 }
 
+/// What stands in a source just now, as a hash or as the sentence that says why it cannot be read:
+/// two looks that differ saw different things.
+pub fn look(source: &Path) -> String {
+    read(source, "").map_or_else(|Unreadable(why)| why, |files| hash(&files))
+}
+
 /// The files below `SOURCE/src/`, by name; links are not followed.
 fn read(source: &Path, shown: &str) -> Result<Vec<(PathBuf, String)>, Unreadable> {
     let src = source.join("src");

@@ -1,0 +1,82 @@
+//! Advice after the verdict: clippy on the student's own crate. It never costs a point.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::cancel::Cancel;
+use crate::course::Task;
+use crate::process::{Event, Next, Order, Running};
+use crate::session::{self, Session};
+
+/// More than this is not read.
+const SHOWN: usize = 3;
+/// Advice that takes longer is none.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What clippy advises; `None` if it has nothing to say, is not installed, or was stopped.
+pub fn advice(session: &Session, task: &Task, cancel: &Cancel) -> Option<String> {
+    let cargo = session::cargo().ok()?;
+    // Asked first: else cargo would complain that there is no such command.
+    Command::new(&cargo)
+        .args(["clippy", "--version"])
+        .output()
+        .ok()
+        .filter(|out| out.status.success())?;
+    let target = session.course.base.join("lint");
+    let format = "--message-format=json-diagnostic-rendered-ansi";
+    let mut args = vec!["clippy", "--offline", "--quiet", format, "-p", &task.facts.package];
+    let target = target.to_string_lossy();
+    args.extend(["--target-dir", &target]);
+    let mut running = Running::start(&Order {
+        program: cargo,
+        args: args.into_iter().map(Into::into).collect(),
+        folder: Some(session.course.root.clone()),
+        env: session::environment(),
+        prefix: "{".into(),
+        ..Order::default()
+    })
+    .ok()?;
+    let until = Instant::now() + LIMIT;
+    let mut lines = Vec::new();
+    loop {
+        match running.next(until, cancel) {
+            Next::Event(Event::Line(line)) => lines.push(line),
+            Next::Event(Event::Ended(_)) => break,
+            Next::Event(_) => {}
+            Next::Late | Next::Cancelled => {
+                running.end();
+                running.wait();
+                return None;
+            }
+        }
+    }
+    lines.extend(running.drain().0);
+    text(&lines, &task.facts.package)
+}
+
+/// The warnings among cargo's lines, as they are shown.
+fn text(lines: &[Vec<u8>], package: &str) -> Option<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    for line in lines {
+        let Ok(message) = serde_json::from_slice::<Value>(line) else { continue };
+        let about = &message["message"];
+        if about["level"] == "warning"
+            && !about["code"].is_null()
+            && let Some(rendered) = about["rendered"].as_str()
+        {
+            warnings.push(rendered.trim_end().to_owned());
+        }
+    }
+    let more = warnings.len().saturating_sub(SHOWN);
+    warnings.truncate(SHOWN);
+    if warnings.is_empty() {
+        return None;
+    }
+    let mut text = format!("Advice, for no points:\n\n{}", warnings.join("\n\n"));
+    if more > 0 {
+        text += &format!("\n\nand {more} more: cargo clippy -p {package}");
+    }
+    Some(text)
+}

@@ -1,0 +1,145 @@
+//! Whether the promises of a task's README, of its suite and of its cases agree.
+
+use std::collections::BTreeSet;
+
+use ledger::Listing;
+
+/// The numbered promises of a README: its lines that begin, behind list marks and emphasis, with
+/// `P1`, `P2`, … and what follows up to a blank line or the next item.
+pub fn of_readme(text: &str) -> Vec<(String, String)> {
+    let mut promises: Vec<(String, String)> = Vec::new();
+    let mut open = false;
+    for line in text.lines() {
+        if let Some((number, words)) = numbered(line) {
+            promises.push((number, words));
+            open = true;
+        } else if line.trim().is_empty() || line.starts_with(['-', '*', '#', '|']) {
+            open = false;
+        } else if let (true, Some((_, words))) = (open, promises.last_mut()) {
+            *words = format!("{words} {line}");
+        }
+    }
+    promises.into_iter().map(|(number, words)| (number, plain(&words))).collect()
+}
+
+fn numbered(line: &str) -> Option<(String, String)> {
+    let text = line.trim_start_matches([' ', '-', '*', '#', '|', '_']);
+    let digits = text.strip_prefix('P')?;
+    let end = digits.find(|c: char| !c.is_ascii_digit())?;
+    if end == 0 || !digits[end..].starts_with(['.', ':', ' ', '*', '|', '_']) {
+        return None;
+    }
+    let words = digits[end..].trim_start_matches(['.', ':', ' ', '*', '|', '_', '—', '–']);
+    Some((format!("P{}", &digits[..end]), words.to_owned()))
+}
+
+/// Words without markdown: emphasis, code marks, line breaks.
+fn plain(text: &str) -> String {
+    let bare: String = text.chars().filter(|c| !matches!(c, '*' | '`' | '|')).collect();
+    bare.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Where README, suite and cases disagree, one sentence each. `kills` are the cases that faulty
+/// variants name; every case must be among them.
+pub fn disagreements(readme: &str, listing: &Listing, kills: &BTreeSet<String>) -> Vec<String> {
+    let mut out = Vec::new();
+    let told = of_readme(readme);
+    for (number, words) in &listing.promises {
+        match told.iter().find(|(other, _)| other == number) {
+            None => out.push(format!("{number} is promised by the suite and not by the README")),
+            Some((_, other)) if *other != plain(words) => out.push(format!(
+                "{number} reads differently: README “{other}”, suite “{}”",
+                plain(words)
+            )),
+            Some(_) => {}
+        }
+        if !listing.cases.iter().any(|case| case.promise == *number) {
+            out.push(format!("{number} has no case"));
+        }
+    }
+    for (number, _) in &told {
+        if !listing.promises.iter().any(|(other, _)| other == number) {
+            out.push(format!("{number} is promised by the README and not by the suite"));
+        }
+    }
+    for case in &listing.cases {
+        if !listing.promises.iter().any(|(number, _)| *number == case.promise) {
+            out.push(format!("{} quotes {}, which nobody promises", case.name, case.promise));
+        }
+        if case.hints.is_empty() {
+            out.push(format!("{} has no hint", case.name));
+        }
+        if !kills.contains(&case.name) {
+            out.push(format!("{} is the named killer of no faulty variant", case.name));
+        }
+    }
+    for name in kills {
+        if !listing.cases.iter().any(|case| case.name == *name) {
+            out.push(format!("a faulty variant names the case {name}, which does not exist"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ledger::{CaseInfo, Level, World};
+
+    use super::*;
+
+    fn case(name: &str, promise: &str) -> CaseInfo {
+        CaseInfo {
+            number: 0,
+            name: name.into(),
+            promise: promise.into(),
+            title: String::new(),
+            points: 1.0,
+            level: Level::Core,
+            world: World::Real,
+            schedules: 1,
+            deadline: Duration::from_secs(1),
+            hints: vec!["think".into()],
+            lesson: String::new(),
+            resources: vec![],
+            held_out: false,
+        }
+    }
+
+    #[test]
+    fn a_readmes_promises_are_read_in_several_styles() {
+        let readme = "P0x is none.\n\n**P1** — Never *more* than\n  `max` ones.\n- **P2.** Two\n- P3: Three\n\nmore\n### P4. Four\nPool\n";
+        let read = of_readme(readme);
+        let expected = [
+            ("P1", "Never more than max ones."),
+            ("P2", "Two"),
+            ("P3", "Three"),
+            ("P4", "Four Pool"),
+        ];
+        assert_eq!(read, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    }
+
+    #[test]
+    fn disagreements_are_told() {
+        let promises = [("P1", "One"), ("P2", "Two"), ("P3", "Three")];
+        let listing = Listing {
+            promises: promises.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
+            cases: vec![case("a", "P1"), case("b", "P9"), case("c", "P2")],
+        };
+        let kills = ["a", "c", "gone"].map(str::to_owned).into();
+        let told = disagreements("- P1. One\n- P2. Zwei\n- P4. Four\n", &listing, &kills);
+        assert_eq!(
+            told,
+            [
+                "P2 reads differently: README “Zwei”, suite “Two”",
+                "P3 is promised by the suite and not by the README",
+                "P3 has no case",
+                "P4 is promised by the README and not by the suite",
+                "b quotes P9, which nobody promises",
+                "b is the named killer of no faulty variant",
+                "a faulty variant names the case gone, which does not exist",
+            ]
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! What verify found out: lines as it comes, a summary in the end, or one JSON document.
+
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::course::Task;
+use crate::verdict::TaskVerdict;
+use crate::verify::judge::Finding;
+use crate::verify::variant::Kind;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// A variant and what was found.
+pub struct Row {
+    name: String,
+    kind: Kind,
+    expected_case: Option<String>,
+    finding: Finding,
+    /// The cases that it failed, in the suite's order; false where it passed.
+    failed: Vec<bool>,
+}
+
+impl Row {
+    pub fn new(name: String, kind: Kind, expected_case: Option<String>, finding: Finding) -> Self {
+        Self { name, kind, expected_case, finding, failed: Vec::new() }
+    }
+}
+
+/// The findings on one task.
+pub struct Report {
+    task: String,
+    rows: Vec<Row>,
+    problems: Vec<String>,
+    cases: Vec<String>,
+    bar: ProgressBar,
+    silent: bool,
+}
+
+impl Report {
+    /// Begins with a task; `silent` prints nothing but the bar.
+    pub fn begin(task: &Task, silent: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        bar.set_style(
+            ProgressStyle::with_template(
+                "{spinner} {prefix} {wide_bar} {pos}/{len} {msg} {elapsed}",
+            )
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_prefix(task.name.clone());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        let report = Self {
+            task: task.name.clone(),
+            rows: Vec::new(),
+            problems: Vec::new(),
+            cases: Vec::new(),
+            bar,
+            silent,
+        };
+        report.say(&format!("{}: {}", task.name, task.facts.title));
+        report
+    }
+
+    /// So many more are to come.
+    pub fn expect(&self, count: usize) {
+        self.bar.inc_length(count as u64);
+    }
+
+    /// One is done, with nothing to say about it.
+    pub fn tick(&self, message: &str) {
+        self.bar.inc(1);
+        self.bar.set_message(message.to_owned());
+    }
+
+    /// Takes a finding in and says where it stands.
+    pub fn row(&mut self, row: Row) -> usize {
+        self.bar.inc(1);
+        self.say(&line(&row));
+        self.rows.push(row);
+        self.rows.len() - 1
+    }
+
+    /// Adds to a finding: the variant was tried harder.
+    pub fn strengthen(&mut self, index: usize, more: &Finding) {
+        let finding = &mut self.rows[index].finding;
+        finding.ok &= more.ok;
+        finding.detail = format!("{}; {}", more.detail, finding.detail);
+        let text = line(&self.rows[index]);
+        self.say(&text);
+    }
+
+    /// Notes which cases a variant failed.
+    pub fn fails(&mut self, index: usize, verdict: &TaskVerdict) {
+        if self.cases.is_empty() {
+            self.cases = verdict.cases.iter().map(|case| case.info.name.clone()).collect();
+        }
+        self.rows[index].failed = verdict.cases.iter().map(|case| !case.is_fine()).collect();
+    }
+
+    /// Takes in what is wrong with the task as a whole.
+    pub fn problem(&mut self, problem: &str) {
+        self.say(&format!("{BAD}✗{BAD:#} {problem}"));
+        self.problems.push(problem.to_owned());
+    }
+
+    /// Says something that is no finding.
+    pub fn say(&self, text: &str) {
+        if !self.silent {
+            self.bar.suspend(|| anstream::println!("{text}"));
+        }
+    }
+
+    /// Whether all is as it must be.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty() && self.rows.iter().all(|row| row.finding.ok)
+    }
+
+    /// Ends with the summary.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+        self.say(&self.matrix());
+        let bad = self.problems.len() + self.rows.iter().filter(|row| !row.finding.ok).count();
+        self.say(&match bad {
+            0 => format!(
+                "{GOOD}✓{GOOD:#} {}: {} variants, all as they must be",
+                self.task,
+                self.rows.len()
+            ),
+            1 => format!("{BAD}✗{BAD:#} {}: 1 thing is wrong", self.task),
+            _ => format!("{BAD}✗{BAD:#} {}: {bad} things are wrong", self.task),
+        });
+    }
+
+    /// Which case catches which faulty variant.
+    fn matrix(&self) -> String {
+        let faulty: Vec<&Row> = self
+            .rows
+            .iter()
+            .filter(|row| row.kind == Kind::Faulty && !row.failed.is_empty())
+            .collect();
+        if faulty.is_empty() {
+            return String::new();
+        }
+        let width = faulty.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+        let mut out =
+            String::from("\nWhich case catches which fault (● the named one, ∙ another):\n");
+        let tens: String = (0..self.cases.len())
+            .map(|n| if n % 10 == 0 { (n / 10).to_string() } else { " ".into() })
+            .collect();
+        let ones: String = (0..self.cases.len()).map(|n| (n % 10).to_string()).collect();
+        out +=
+            &format!("  {:width$}  {DIM}{tens}{DIM:#}\n  {:width$}  {DIM}{ones}{DIM:#}\n", "", "");
+        for row in &faulty {
+            let marks: String = self
+                .cases
+                .iter()
+                .zip(&row.failed)
+                .map(|(case, failed)| match (failed, row.expected_case.as_ref() == Some(case)) {
+                    (true, true) => '●',
+                    (true, false) => '∙',
+                    (false, true) => '!',
+                    (false, false) => ' ',
+                })
+                .collect();
+            out += &format!("  {:width$}  {marks}\n", row.name);
+        }
+        for (number, case) in self.cases.iter().enumerate() {
+            out += &format!("  {DIM}{number:>2} {case}{DIM:#}\n");
+        }
+        out
+    }
+}
+
+fn line(row: &Row) -> String {
+    let (mark, style) = if row.finding.ok { ("✓", GOOD) } else { ("✗", BAD) };
+    let kind = format!("{:?}", row.kind).to_lowercase();
+    let case = row.expected_case.as_ref().map(|case| format!(" → {case}")).unwrap_or_default();
+    format!(
+        "{style}{mark}{style:#} {kind:9} {}{case}  {DIM}{}{DIM:#}",
+        row.name, row.finding.detail
+    )
+}
+
+/// The document for these reports.
+pub fn json(reports: &[Report]) -> Value {
+    let tasks: Vec<Value> = reports
+        .iter()
+        .map(|report| {
+            let variants: Vec<Value> = report
+                .rows
+                .iter()
+                .map(|row| {
+                    json!({
+                        "name": row.name,
+                        "kind": row.kind,
+                        "expected_case": row.expected_case,
+                        "ok": row.finding.ok,
+                        "detail": row.finding.detail,
+                    })
+                })
+                .collect();
+            json!({ "task": report.task, "variants": variants, "problems": report.problems })
+        })
+        .collect();
+    json!({ "schema": 1, "ok": reports.iter().all(Report::is_ok), "tasks": tasks })
+}
