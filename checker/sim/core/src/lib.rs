@@ -1,1 +1,44 @@
-//! sim
+//! Deterministic simulation of threads and time.
+//!
+//! Code that is compiled over the stand-ins for `std` (`sim-std`) and `parking_lot`
+//! (`sim-parking-lot`) runs on simulated threads: one at a time, in an order that a seed decides,
+//! on virtual time. [`explore`] runs a body under many such schedules.
+//!
+//! How it works:
+//! - A simulated thread is a coroutine of Shuttle's, all on one OS thread. Shuttle switches between
+//!   them; who is next is decided here ([`mod@world`](self)): at random, each that can run being
+//!   equally likely. When none can, time moves to the earliest deadline. When there is none either,
+//!   nobody will ever run again, and `on_stuck` hears who waits for what.
+//! - Every visible operation begins with a [`point`], at which others may go first. Unlocking has
+//!   one too, so that others get to see the lock held.
+//! - A lock is a [`Gate`]: who holds it, who waits. Giving it back wakes all who wait, and they
+//!   compete for it again, so that every order comes up.
+//! - A program that polls makes progress: `yield_now` is a short sleep, and one that has done a
+//!   thousand things without waiting pays for each further one with some virtual time.
+//! - Atomics are sequentially consistent; there are no spurious wake-ups.
+//!
+//! The items below `explore` and its questions are for the two stand-ins.
+
+mod explore;
+mod gate;
+mod graph;
+mod instant;
+mod local;
+mod once;
+mod queue;
+pub mod raw;
+mod slot;
+pub mod task;
+mod unwind;
+mod wait;
+mod world;
+
+pub use explore::{current_thread, explore, now, schedules_run, seed, waiting};
+pub use gate::{Gate, Held, Mode};
+pub use instant::{Instant, deadline_in};
+pub use local::{AccessError, LocalKey};
+pub use once::{Once, Progress};
+pub use queue::Queue;
+pub use unwind::{catch_unwind, panicking, resume_unwind};
+pub use wait::{Event, Guarded, Wake, point, sleep, yield_now};
+pub use world::TaskId;

@@ -1,0 +1,173 @@
+//! Runs a body under many schedules.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use shuttle::scheduler::{RandomScheduler, Schedule, Scheduler, Task, TaskId};
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+
+use crate::world::{Phase, World};
+use crate::{graph, local, unwind, world};
+
+/// Memory that a simulated thread never touches costs nothing, so this is generous.
+const STACK: usize = 1 << 20;
+
+/// Runs `body` under up to `schedules` schedules and tells how many were run.
+///
+/// Schedule number *i* depends on the seed `first_seed + i` and on nothing else. It ends when
+/// `body` returns; simulated threads that still live then are leaked as they are: they never run
+/// again, and nothing of theirs is dropped. What lies in a `static` survives from one schedule to
+/// the next, as between two calls in one process, but a lock that nobody living holds is free.
+///
+/// The schedules run on the calling OS thread, with one exception: if one ends while a simulated
+/// thread is in the middle of a panic, the others run on an OS thread begun for them.
+///
+/// **`on_stuck`** is called when no simulated thread can run and none waits for a moment to come,
+/// with one line for each that waits. It is called on the stack of the last one that ran and is not
+/// simulated itself: stand-ins for `std` and `parking_lot` do not wait there. It may park the OS
+/// thread for ever. If it panics, `explore` ends with that panic; if it returns, `explore` returns
+/// the number of schedules, and no further one is run.
+///
+/// **The panic hook** that is set when `explore` is first called stays in force. It is called on
+/// the stack of the simulated thread that panics, and may ask [`seed`](crate::seed),
+/// [`now`](crate::now), [`waiting`](crate::waiting) and
+/// [`current_thread`](crate::current_thread), or park the OS thread for ever. The end of a schedule
+/// calls no hook.
+///
+/// A panic that leaves `body` ends the schedule, and `explore` with it, which then panics likewise.
+/// A panic that leaves another simulated thread is the result of its `join`, as usual.
+pub fn explore(
+    first_seed: u64,
+    schedules: u64,
+    on_stuck: impl Fn(Vec<String>) + Send + Sync + 'static,
+    body: impl Fn() + Send + Sync + 'static,
+) -> u64 {
+    assert!(!world::inside(), "explore is called within a simulated schedule");
+    keep_panic_hook();
+    let world = World::new(Box::new(on_stuck));
+    let turns = Turns { world: Arc::clone(&world), first_seed, schedules };
+    let body = Arc::new(body);
+    let mut done = run(turns.clone(), &body);
+    while !done {
+        // The OS thread is for ever in the middle of a panic: `std::thread::panicking()` is true.
+        let (turns, body) = (turns.clone(), Arc::clone(&body));
+        done = std::thread::scope(|scope| {
+            scope
+                .spawn(move || run(turns, &body))
+                .join()
+                .unwrap_or_else(|e| panic::resume_unwind(e))
+        });
+    }
+    if let Some(payload) = world.take_failure() {
+        panic::resume_unwind(payload);
+    }
+    world.begun()
+}
+
+/// The seed of the schedule that runs, or that ended `explore` before its time; otherwise `None`.
+/// Any OS thread may ask.
+pub fn seed() -> Option<u64> {
+    World::any()?.lock().seed
+}
+
+/// How many schedules have been begun, the running one included. Any OS thread may ask.
+pub fn schedules_run() -> u64 {
+    World::any().map_or(0, |world| world.begun())
+}
+
+/// A line for each live simulated thread: what it waits for since when, who has it, and where in
+/// the source; or that it runs. Any OS thread may ask.
+pub fn waiting() -> Vec<String> {
+    World::any().map(|world| graph::alive(&world.lock())).unwrap_or_default()
+}
+
+/// The virtual time since the schedule's start. Any OS thread may ask.
+pub fn now() -> Duration {
+    World::any().map(|world| world.lock().now).unwrap_or_default()
+}
+
+/// How text speaks of the simulated thread whose turn it is: `main`, `thread A`. Any OS thread may
+/// ask.
+pub fn current_thread() -> Option<String> {
+    let world = World::any()?;
+    let state = world.lock();
+    state.tasks.get(state.current.0).map(|_| graph::name(&state, state.current))
+}
+
+/// Runs what is left of the schedules on this OS thread; false if it became unfit for more.
+fn run(turns: Turns, body: &Arc<impl Fn() + Send + Sync + 'static>) -> bool {
+    let mut config = Config::new();
+    config.stack_size = STACK;
+    config.failure_persistence = FailurePersistence::None;
+    config.max_steps = MaxSteps::None;
+    config.silence_warnings = true;
+
+    let world = Arc::clone(&turns.world);
+    World::enter(Some(Arc::clone(&world)));
+    let body = Arc::clone(body);
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+        Runner::new(turns, config).run(move || main(&world, &*body));
+    }));
+    World::enter(None);
+    match ended {
+        Ok(()) => true,
+        Err(payload) if payload.is::<Unfit>() => false,
+        Err(payload) => panic::resume_unwind(payload),
+    }
+}
+
+fn main(world: &World, body: &dyn Fn()) {
+    let result = unwind::catch(body);
+    local::drop_all();
+    if let Err(payload) = result {
+        world.stop(Some(payload));
+    }
+    world.lock().phase = Phase::Ending;
+}
+
+/// The panic that leaves an OS thread for good which is in the middle of another one.
+struct Unfit;
+
+/// Shuttle's scheduler, which only repeats what the world has decided.
+#[derive(Clone)]
+struct Turns {
+    world: Arc<World>,
+    first_seed: u64,
+    schedules: u64,
+}
+
+impl Scheduler for Turns {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        local::forget_all();
+        self.world.begin(self.first_seed, self.schedules).map(Schedule::new)
+    }
+
+    fn next_task(&mut self, _: &[&Task], _: Option<TaskId>, _: bool) -> Option<TaskId> {
+        let next = self.world.lock().next_task();
+        if next.is_none() && std::thread::panicking() {
+            // Ended in the usual way, Shuttle would let the panic come to its end first. It asks
+            // from outside all tasks in this state, so nothing of theirs is unwound.
+            panic::resume_unwind(Box::new(Unfit));
+        }
+        next.map(|task| task.0.into())
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        0
+    }
+}
+
+/// Shuttle wraps the panic hook once a process, to print things that mean nothing to a student.
+/// This lets it, and puts the hook back that was there, with a note taken of who panics.
+fn keep_panic_hook() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        let hook = panic::take_hook();
+        Runner::new(RandomScheduler::new_from_seed(0, 1), Config::new()).run(|| {});
+        panic::set_hook(Box::new(move |info| {
+            unwind::note();
+            hook(info);
+        }));
+    });
+}

@@ -1,0 +1,97 @@
+//! Tasks that wait for an event: the waiters of a condition variable, a channel, a barrier.
+
+use std::time::Duration;
+
+use crate::slot::Slot;
+use crate::wait::{self, Event, On, Wake};
+use crate::world::{self, Place, TaskId};
+
+/// Those who wait for one kind of event.
+#[derive(Debug)]
+pub struct Queue(Slot);
+
+#[derive(Debug, Default)]
+pub(crate) struct QueueState {
+    waiters: Vec<TaskId>,
+    /// What the waiters have in common: the mutex of a condition variable.
+    with: usize,
+}
+
+impl Queue {
+    /// A queue in which nobody waits.
+    pub const fn new() -> Self {
+        Self(Slot::new())
+    }
+
+    /// The caller stands in the queue from now on, and there is no scheduling point until it
+    /// [waits](Self::wait). Tells what the others who stand there have in common, if it is not
+    /// `with`: then the caller does not stand there.
+    pub fn enter(&self, with: usize) -> Result<(), usize> {
+        world::with(|state| {
+            let me = state.current;
+            let queue = self.0.index(state.epoch, &mut state.queues);
+            let queue = &mut state.queues[queue];
+            if !queue.waiters.is_empty() && queue.with != with {
+                return Err(queue.with);
+            }
+            queue.with = with;
+            queue.waiters.push(me);
+            state.me().quiet = true;
+            Ok(())
+        })
+        .unwrap_or(Ok(()))
+    }
+
+    /// Waits for the event, after [`enter`](Self::enter).
+    pub fn wait(&self, event: Event, at: Place, deadline: Option<Duration>) -> Wake {
+        let wake = wait::block(On::Event(event), at, deadline);
+        world::with(|state| {
+            let me = state.current;
+            let queue = self.0.index(state.epoch, &mut state.queues);
+            state.queues[queue].waiters.retain(|waiter| *waiter != me);
+            if event == Event::Notification {
+                state.me().relock = Some(at);
+            }
+        });
+        wake
+    }
+
+    /// Enters and waits.
+    pub fn enter_and_wait(&self, event: Event, at: Place, deadline: Option<Duration>) -> Wake {
+        let _ = self.enter(0);
+        self.wait(event, at, deadline)
+    }
+
+    /// Wakes one of those who wait, any of them; false if nobody waits.
+    pub fn wake_one(&self) -> bool {
+        world::with(|state| {
+            let queue = self.0.index(state.epoch, &mut state.queues);
+            while !state.queues[queue].waiters.is_empty() {
+                let index = state.below(state.queues[queue].waiters.len());
+                let task = state.queues[queue].waiters.swap_remove(index);
+                // One whose time has run out in this very instant is past waking.
+                if state.wake(task) {
+                    return true;
+                }
+            }
+            false
+        })
+        .unwrap_or(false)
+    }
+
+    /// Wakes all who wait; tells how many.
+    pub fn wake_all(&self) -> usize {
+        world::with(|state| {
+            let queue = self.0.index(state.epoch, &mut state.queues);
+            let waiters = std::mem::take(&mut state.queues[queue].waiters);
+            waiters.into_iter().filter(|task| state.wake(*task)).count()
+        })
+        .unwrap_or(0)
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self::new()
+    }
+}

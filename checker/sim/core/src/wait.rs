@@ -1,0 +1,160 @@
+//! Scheduling points, and the one way in which a simulated thread waits.
+
+use std::time::Duration;
+
+use crate::gate::Mode;
+use crate::unwind;
+use crate::world::{self, Place, State, TaskId};
+
+/// A task that has done this many things without waiting spins, and time begins to pass for it.
+const BUSY: u32 = 1_000;
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Somebody ended it.
+    Woken,
+    /// Its deadline came.
+    TimedOut,
+}
+
+/// What a task waits for, as the wait graph tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    Sleep,
+    /// Giving way: `yield_now`, or the pause of one that spins.
+    Turn,
+    Unpark,
+    End(TaskId),
+    Gate {
+        gate: usize,
+        mode: Mode,
+        what: Guarded,
+    },
+    Event(Event),
+}
+
+/// What is held: a lock, or the right to initialise something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarded {
+    /// A lock.
+    Lock,
+    /// An initialisation that happens once.
+    Initialisation,
+}
+
+/// Something that happens, for which several tasks can wait in a [`Queue`](crate::Queue).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A notification of a condition variable.
+    Notification,
+    /// A message in a channel.
+    Message,
+    /// Room in a channel, or a receiver that takes the message.
+    Room,
+    /// The last one to arrive at a barrier.
+    Barrier {
+        /// How many are there, the one that waits included.
+        here: usize,
+        /// How many it takes.
+        of: usize,
+    },
+    /// An initialisation that somebody else does.
+    Initialised,
+}
+
+/// A place where another task may go on instead: every visible operation begins with one. A task
+/// that unwinds passes it by.
+pub fn point(at: Place) {
+    if unwind::panicking() {
+        return;
+    }
+    let mut paused = false;
+    world::take_turns(|state| paused = state.spin(at));
+    if paused {
+        world::with(State::end_wait);
+    }
+}
+
+/// Gives way: everybody who can run goes first, and a little time passes.
+pub fn yield_now(at: Place) {
+    if unwind::panicking() {
+        return;
+    }
+    world::take_turns(|state| {
+        let now = state.now;
+        let since = *state.me().yielding_since.get_or_insert(now);
+        let pause = pause(now, since, 100, Duration::from_micros(10));
+        state.begin_wait(On::Turn, at, Some(now + pause));
+    });
+    world::with(State::end_wait);
+}
+
+/// Sleeps for a span of virtual time.
+pub fn sleep(span: Duration, at: Place) {
+    if span.is_zero() {
+        yield_now(at);
+    } else if let Some(now) = world::with(|state| state.now) {
+        block(On::Sleep, at, Some(now.saturating_add(span)));
+    }
+}
+
+/// Reads the clock: the virtual time since the schedule's start. One that does nothing else makes
+/// time pass.
+pub(crate) fn read_clock(at: Place) -> Option<Duration> {
+    if world::with(State::count).flatten().is_some() {
+        point(at);
+    }
+    world::with(|state| state.now)
+}
+
+/// Waits until the task is woken or the deadline comes.
+pub(crate) fn block(on: On, at: Place, deadline: Option<Duration>) -> Wake {
+    // Marks a task that unwinds, before others run.
+    unwind::panicking();
+    world::take_turns(|state| {
+        if !matches!(on, On::Gate { .. }) {
+            let task = state.me();
+            task.busy = 0;
+            task.yielding_since = None;
+        }
+        state.begin_wait(on, at, deadline);
+    });
+    world::with(State::end_wait).unwrap_or_else(|| {
+        panic!("the code waits outside a simulated schedule, where nobody could wake it ({at})")
+    })
+}
+
+impl State {
+    /// One thing more was done without waiting: the pause that it costs, if the task spins.
+    fn count(&mut self) -> Option<Duration> {
+        let now = self.now;
+        let task = self.me();
+        task.busy = task.busy.saturating_add(1);
+        if task.busy < BUSY {
+            return None;
+        }
+        if task.busy == BUSY {
+            task.busy_since = now;
+        }
+        Some(pause(now, task.busy_since, 1_000, Duration::from_micros(1)))
+    }
+
+    /// The current task is at a scheduling point; true if it pauses there.
+    fn spin(&mut self, at: Place) -> bool {
+        let pause = self.count();
+        self.me().at = at;
+        if let Some(pause) = pause {
+            let deadline = self.now + pause;
+            self.begin_wait(On::Turn, at, Some(deadline));
+        }
+        pause.is_some()
+    }
+}
+
+/// A pause that grows with the time already spent, so that one that polls for long neither takes
+/// for ever nor comes late by more than a small part.
+fn pause(now: Duration, since: Duration, part: u32, shortest: Duration) -> Duration {
+    (now.saturating_sub(since) / part).clamp(shortest, LONGEST_PAUSE)
+}

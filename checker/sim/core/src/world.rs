@@ -1,0 +1,430 @@
+//! What is true of the running schedule: its virtual time, its tasks, and whose turn it is.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::gate::GateState;
+use crate::graph;
+use crate::queue::QueueState;
+use crate::wait::{On, Wake};
+
+pub(crate) type Place = &'static Location<'static>;
+
+/// The number of a simulated thread within its schedule; the main body is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub(crate) usize);
+
+pub(crate) const MAIN: TaskId = TaskId(0);
+
+thread_local! {
+    /// The world whose schedules this OS thread runs.
+    static HERE: RefCell<Option<Arc<World>>> = const { RefCell::new(None) };
+}
+
+/// The world that was made last: what other OS threads ask about.
+static LATEST: Mutex<Option<Arc<World>>> = Mutex::new(None);
+
+/// Schedules are told apart over the whole process, so that a `static` lock knows when what it
+/// remembers is of an earlier one.
+static EPOCHS: AtomicU64 = AtomicU64::new(1);
+
+/// One call of [`explore`](crate::explore): the running schedule and what outlives it.
+pub(crate) struct World {
+    state: Mutex<State>,
+    on_stuck: Box<dyn Fn(Vec<String>) + Send + Sync>,
+    failure: Mutex<Option<Box<dyn Any + Send>>>,
+    stop: AtomicBool,
+    begun: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The main body runs.
+    Running,
+    /// The main body has returned, its task has not ended yet.
+    Ending,
+    /// There is no schedule, or it is given up.
+    Over,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskState {
+    Ready,
+    Blocked,
+    Ended,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub(crate) struct Task {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) spawned_at: Place,
+    /// The last place where it met the simulation.
+    pub(crate) at: Place,
+    pub(crate) state: TaskState,
+    pub(crate) wait: Option<Wait>,
+    pub(crate) outcome: Wake,
+    /// Whether `unpark` came before `park`.
+    pub(crate) token: bool,
+    pub(crate) joiners: Vec<TaskId>,
+    /// It is registered with a queue and about to wait: no scheduling point in between.
+    pub(crate) quiet: bool,
+    /// Where it waited, when it is about to take its lock back after that.
+    pub(crate) relock: Option<Place>,
+    /// A fair unlock has made it the holder of what it waits for.
+    pub(crate) handed: bool,
+    /// It unwinds, as far as anybody noticed.
+    pub(crate) unwinding: bool,
+    /// How many things it has done since it last waited, and when that became many.
+    pub(crate) busy: u32,
+    pub(crate) busy_since: Duration,
+    /// Since when it does nothing but give way.
+    pub(crate) yielding_since: Option<Duration>,
+}
+
+pub(crate) struct Wait {
+    pub(crate) on: On,
+    pub(crate) at: Place,
+    pub(crate) since: Duration,
+    pub(crate) deadline: Option<Duration>,
+}
+
+pub(crate) struct State {
+    pub(crate) epoch: u64,
+    pub(crate) seed: Option<u64>,
+    pub(crate) now: Duration,
+    pub(crate) phase: Phase,
+    pub(crate) current: TaskId,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) gates: Vec<GateState>,
+    pub(crate) queues: Vec<QueueState>,
+    /// Whether any task is marked as unwinding.
+    pub(crate) any_unwinding: bool,
+    ready: Vec<TaskId>,
+    /// Whose turn it is, between the decision and Shuttle's switch.
+    chosen: Option<TaskId>,
+    random: Random,
+}
+
+impl World {
+    pub(crate) fn new(on_stuck: Box<dyn Fn(Vec<String>) + Send + Sync>) -> Arc<Self> {
+        let world = Arc::new(Self {
+            state: Mutex::new(State::new()),
+            on_stuck,
+            failure: Mutex::new(None),
+            stop: AtomicBool::new(false),
+            begun: AtomicU64::new(0),
+        });
+        *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&world));
+        world
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the next schedule of `schedules` and tells its seed; `None` when all have been run.
+    pub(crate) fn begin(&self, first_seed: u64, schedules: u64) -> Option<u64> {
+        let number = self.begun.load(Ordering::SeqCst);
+        if self.stop.load(Ordering::SeqCst) {
+            return None;
+        }
+        if number == schedules {
+            self.lock().seed = None;
+            return None;
+        }
+        let seed = first_seed.wrapping_add(number);
+        self.lock().begin(seed);
+        self.begun.store(number + 1, Ordering::SeqCst);
+        Some(seed)
+    }
+
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    /// No schedule begins after this one; `explore` ends with this panic, if it is one.
+    pub(crate) fn stop(&self, failure: Option<Box<dyn Any + Send>>) {
+        self.stop.store(true, Ordering::SeqCst);
+        if let Some(payload) = failure {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(payload);
+        }
+    }
+
+    pub(crate) fn take_failure(&self) -> Option<Box<dyn Any + Send>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Makes this the world of the calling OS thread, or takes it away again.
+    pub(crate) fn enter(world: Option<Arc<Self>>) {
+        HERE.set(world);
+    }
+
+    fn here() -> Option<Arc<Self>> {
+        HERE.try_with(|here| here.borrow().clone()).ok().flatten()
+    }
+
+    /// The world of this OS thread, or else the one that was made last.
+    pub(crate) fn any() -> Option<Arc<Self>> {
+        Self::here().or_else(|| LATEST.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// Works on the running schedule; `None` on an OS thread that runs none.
+pub(crate) fn with<R>(work: impl FnOnce(&mut State) -> R) -> Option<R> {
+    HERE.try_with(|here| {
+        let here = here.borrow();
+        let mut state = here.as_ref()?.lock();
+        (state.phase == Phase::Running).then(|| work(&mut state))
+    })
+    .ok()
+    .flatten()
+}
+
+/// Like [`with`], but does nothing when the schedule is being worked on already.
+pub(crate) fn try_with(work: impl FnOnce(&mut State)) {
+    let _ = HERE.try_with(|here| {
+        let Ok(here) = here.try_borrow() else { return };
+        let Some(Ok(mut state)) = here.as_ref().map(|world| world.state.try_lock()) else { return };
+        if state.phase == Phase::Running {
+            work(&mut state);
+        }
+    });
+}
+
+/// Whether the caller is a simulated thread.
+pub(crate) fn inside() -> bool {
+    with(|_| ()).is_some()
+}
+
+/// Does `prepare`, lets the schedule decide who runs next, and waits for the turn to come back.
+/// When the caller's turn goes on, there is no switch.
+pub(crate) fn take_turns(prepare: impl FnOnce(&mut State)) {
+    if let Some(true) = decide(prepare) {
+        switch();
+    }
+}
+
+/// Does `prepare` and decides who runs next, without the switch; tells whether it is another task.
+/// When nobody can run, says so and does not return.
+pub(crate) fn decide(prepare: impl FnOnce(&mut State)) -> Option<bool> {
+    let decided = with(|state| {
+        let me = state.current;
+        prepare(state);
+        match state.choose() {
+            Some(next) => Ok(next != me),
+            None => Err(graph::blocked(state)),
+        }
+    })?;
+    Some(decided.unwrap_or_else(|lines| stuck(lines)))
+}
+
+fn stuck(lines: Vec<String>) -> ! {
+    let world = World::here().expect("only a simulated thread gets stuck");
+    // What `on_stuck` does is not simulated any more.
+    world.lock().phase = Phase::Over;
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (world.on_stuck)(lines)));
+    world.stop(told.err());
+    loop {
+        // The scheduler ends the schedule at once: this never comes back.
+        switch();
+    }
+}
+
+fn switch() {
+    shuttle::thread::sleep(Duration::ZERO);
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            epoch: 0,
+            seed: None,
+            now: Duration::ZERO,
+            phase: Phase::Over,
+            current: MAIN,
+            tasks: Vec::new(),
+            gates: Vec::new(),
+            queues: Vec::new(),
+            any_unwinding: false,
+            ready: Vec::new(),
+            chosen: None,
+            random: Random(0),
+        }
+    }
+
+    fn begin(&mut self, seed: u64) {
+        self.epoch = EPOCHS.fetch_add(1, Ordering::Relaxed);
+        self.seed = Some(seed);
+        self.now = Duration::ZERO;
+        self.phase = Phase::Running;
+        self.current = MAIN;
+        self.tasks.clear();
+        self.gates.clear();
+        self.queues.clear();
+        self.any_unwinding = false;
+        self.ready.clear();
+        self.chosen = None;
+        self.random = Random::new(seed);
+        self.add_task(MAIN, Some("main".into()), Location::caller());
+    }
+
+    pub(crate) fn add_task(&mut self, id: TaskId, name: Option<Arc<str>>, spawned_at: Place) {
+        assert_eq!(id.0, self.tasks.len(), "Shuttle numbers its threads in order");
+        self.tasks.push(Task {
+            name,
+            spawned_at,
+            at: spawned_at,
+            state: TaskState::Ready,
+            wait: None,
+            outcome: Wake::Woken,
+            token: false,
+            joiners: Vec::new(),
+            quiet: false,
+            relock: None,
+            handed: false,
+            unwinding: false,
+            busy: 0,
+            busy_since: Duration::ZERO,
+            yielding_since: None,
+        });
+        self.ready.push(id);
+    }
+
+    pub(crate) fn me(&mut self) -> &mut Task {
+        &mut self.tasks[self.current.0]
+    }
+
+    pub(crate) fn task(&mut self, id: TaskId) -> &mut Task {
+        &mut self.tasks[id.0]
+    }
+
+    /// The current task waits from now on, until it is woken or its time has come.
+    pub(crate) fn begin_wait(&mut self, on: On, at: Place, deadline: Option<Duration>) {
+        let now = self.now;
+        let due = deadline.is_some_and(|deadline| deadline <= now);
+        let me = self.current;
+        let task = self.me();
+        task.at = at;
+        task.wait = Some(Wait { on, at, since: now, deadline });
+        if due {
+            task.outcome = Wake::TimedOut;
+        } else {
+            task.state = TaskState::Blocked;
+            self.not_ready(me);
+        }
+    }
+
+    /// The current task goes on; tells why.
+    pub(crate) fn end_wait(&mut self) -> Wake {
+        let task = self.me();
+        task.wait = None;
+        task.quiet = false;
+        task.outcome
+    }
+
+    /// Wakes a task that waits; false if it does not wait any more.
+    pub(crate) fn wake(&mut self, id: TaskId) -> bool {
+        self.end_block(id, Wake::Woken)
+    }
+
+    fn end_block(&mut self, id: TaskId, outcome: Wake) -> bool {
+        let task = self.task(id);
+        if task.state != TaskState::Blocked {
+            return false;
+        }
+        task.state = TaskState::Ready;
+        task.outcome = outcome;
+        self.ready.push(id);
+        true
+    }
+
+    /// The current task has ended.
+    pub(crate) fn end_task(&mut self) {
+        let me = self.current;
+        self.not_ready(me);
+        let task = self.me();
+        task.state = TaskState::Ended;
+        task.unwinding = false;
+        for joiner in std::mem::take(&mut task.joiners) {
+            self.wake(joiner);
+        }
+    }
+
+    fn not_ready(&mut self, id: TaskId) {
+        if let Some(index) = self.ready.iter().position(|ready| *ready == id) {
+            self.ready.swap_remove(index);
+        }
+    }
+
+    /// Chooses at random among the tasks that can run. When none can, moves time to the earliest
+    /// deadline; when there is none either, nobody will ever run again.
+    fn choose(&mut self) -> Option<TaskId> {
+        if self.ready.is_empty() {
+            let blocked = |task: &&Task| task.state == TaskState::Blocked;
+            let deadline = |task: &Task| task.wait.as_ref().and_then(|wait| wait.deadline);
+            let earliest = self.tasks.iter().filter(blocked).filter_map(deadline).min()?;
+            self.now = earliest;
+            for id in 0..self.tasks.len() {
+                if deadline(&self.tasks[id]).is_some_and(|deadline| deadline <= earliest) {
+                    self.end_block(TaskId(id), Wake::TimedOut);
+                }
+            }
+        }
+        let before = self.current;
+        let index = self.random.below(self.ready.len());
+        self.current = self.ready[index];
+        self.chosen = (self.current != before).then_some(self.current);
+        Some(self.current)
+    }
+
+    /// Shuttle asks who runs next; `None` ends the schedule.
+    pub(crate) fn next_task(&mut self) -> Option<TaskId> {
+        match self.phase {
+            Phase::Running => self.chosen.take().or_else(|| {
+                let task = self.choose();
+                self.chosen = None;
+                task
+            }),
+            Phase::Ending => {
+                self.phase = Phase::Over;
+                Some(MAIN)
+            }
+            Phase::Over => None,
+        }
+    }
+
+    /// A number below `n` that depends on the schedule's seed.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        self.random.below(n)
+    }
+}
+
+/// `SplitMix64`: small, quick, and good for neighbouring seeds.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        let mut random = Self(seed);
+        Self(random.next())
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        if n == 1 {
+            return 0;
+        }
+        let wide = u128::from(self.next()) * n as u128;
+        usize::try_from(wide >> 64).expect("below n")
+    }
+}
