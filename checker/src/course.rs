@@ -131,8 +131,8 @@ impl Course {
         let starting: Vec<&Task> = self
             .tasks
             .iter()
-            .filter(|task| !wanted.is_empty())
             .filter(|task| task.name.starts_with(&wanted) || task.bare_name().starts_with(&wanted))
+            .filter(|_| !wanted.is_empty())
             .collect();
         match starting.as_slice() {
             [task] => Ok(task),

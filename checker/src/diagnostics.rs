@@ -136,7 +136,7 @@ impl Diagnostics {
                 return Ok(mismatch(&errors, snapshot, shown));
             }
         }
-        let errors: Vec<&Diagnostic> = self.errors.iter().map(|error| &error.message).collect();
+        let errors: Vec<_> = self.errors.iter().take(5).map(|error| &error.message).collect();
         bail!(
             "the course itself does not build; that is not your code's fault\n{}\n{}",
             rendered(&errors),

@@ -66,8 +66,8 @@ struct Crates(Table);
 impl Crates {
     fn of(course: &Course) -> Result<Self> {
         let path = course.root.join("Cargo.toml");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let manifest: Table =
             text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
         let mut crates = manifest
@@ -120,7 +120,8 @@ impl Generator<'_> {
         let anchor = format!("{}-family", self.task.facts.family);
         let mut packages = vec![anchor.clone()];
         self.write_package(&anchor, self.anchor(&anchor)?, "lib.rs", "")?;
-        if self.family().any(|task| task.facts.simulated) && self.crates.folder("fixtures").is_some()
+        if self.family().any(|task| task.facts.simulated)
+            && self.crates.folder("fixtures").is_some()
         {
             self.write_package(FIXTURES, self.fixtures()?, "", "")?;
         }
@@ -131,9 +132,13 @@ impl Generator<'_> {
             let names = Names::new(self.task, world);
             self.write_package(&names.graded, self.graded(&names, world)?, "", "")?;
             let library = names.suite.replace('-', "_");
-            let main = format!("fn main() {{\n    harness::serve({library}::suite(), harness::{engine})\n}}\n");
+            let main = format!(
+                "fn main() {{\n    harness::serve({library}::suite(), harness::{engine})\n}}\n"
+            );
             self.write_package(&names.suite, self.suite(&names, world)?, "main.rs", &main)?;
-            packages.extend([names.graded, names.suite]);
+            // The graded crates come along as dependencies. Asked for by name, both libraries of one
+            // name would be laid in one place.
+            packages.push(names.suite);
         }
         self.write_root(&packages)?;
         Ok(Workspace { folder, packages })
@@ -190,8 +195,8 @@ impl Generator<'_> {
     fn fixtures(&self) -> Result<Table> {
         let folder = self.crates.folder("fixtures").unwrap_or_default();
         let path = folder.join("Cargo.toml");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let original: Table =
             text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
         let used = original.get("dependencies").and_then(Value::as_table).into_iter().flatten();

@@ -1,8 +1,492 @@
 //! Who held which connection when, drawn from a case's ledger.
+//!
+//! A row for each connection, a row for each thread that had to wait. What happened in one instant
+//! is still drawn in its order: each event has a column of its own, and what is left of the width
+//! is shared out by the time between them.
 
-use ledger::Event;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ledger::{Conn, Event, What};
+
+/// More rows of one kind than this tell less.
+const MOST_ROWS: usize = 8;
+/// Columns that an event takes at least: else names do not fit between them.
+const LEAST_STEP: usize = 3;
+/// Columns kept free for what is said behind the rows.
+const REMARKS: usize = 22;
 
 /// The picture, at most `width` columns wide; empty if nothing happened.
 pub fn draw(events: &[Event], width: usize) -> String {
-    todo!("{events:?} {width}")
+    let drawn: Vec<&Event> = events.iter().filter(|event| is_drawn(&event.what)).collect();
+    let Some(last) = drawn.last() else { return String::new() };
+    let names = drawn.iter().map(|event| event.thread.chars().count()).max().unwrap_or_default();
+    let label = names.clamp("conn 100".len(), 16) + 2;
+    let area = width.saturating_sub(label + REMARKS).max(24);
+    let most = area / LEAST_STEP;
+    let skipped = drawn.len().saturating_sub(most);
+    let scale = Scale::new(&drawn, skipped, area);
+
+    let (mut conns, mut threads) = (BTreeMap::new(), BTreeMap::new());
+    for (index, event) in drawn.iter().enumerate() {
+        let moment = Moment { index, column: scale.columns[index], at: event.at };
+        let idle_since = idle_since(&conns);
+        if let Some(conn) = event.what.conn() {
+            let row = conns.entry(conn).or_insert_with(|| ConnRow::new(area, moment));
+            row.take_in(event, moment);
+        }
+        if matches!(event.what, What::Asked | What::Got { .. } | What::GaveUp { .. }) {
+            let row = threads.entry(event.thread.as_str()).or_insert_with(|| ThreadRow::new(area));
+            row.take_in(event, moment, idle_since.as_deref());
+        }
+    }
+    let idle_since = idle_since(&conns);
+    let mut conns: Vec<Row> = conns.into_iter().map(|(conn, row)| row.finish(conn, area)).collect();
+    let mut threads: Vec<Row> = threads
+        .into_iter()
+        .filter_map(|(name, row)| row.finish(name, area, idle_since.as_deref()))
+        .collect();
+
+    let mut text = format!("{:label$}{}\n", "", scale.header(&drawn, skipped));
+    let conns_left_out = keep_latest(&mut conns, skipped);
+    let threads_left_out = keep_latest(&mut threads, skipped);
+    for row in conns.iter().chain(&threads) {
+        text += &row.print(label, width);
+    }
+    let mut left_out = Vec::new();
+    let begin = if skipped > 0 { drawn[skipped].at } else { Duration::ZERO };
+    for (count, what) in [
+        (skipped, "earlier events"),
+        (conns_left_out, "connections"),
+        (threads_left_out, "waiting threads"),
+    ] {
+        if count > 0 {
+            left_out.push(format!("{count} {what}"));
+        }
+    }
+    if !left_out.is_empty() {
+        let line = format!(
+            "(left out: {}; drawn from {} to {})",
+            left_out.join(", "),
+            clock(begin),
+            clock(last.at)
+        );
+        text += &format!("{:label$}{line}\n", "");
+    }
+    for event in events {
+        if let What::Note { text: note } = &event.what {
+            text += &format!("{:label$}{}: {note}\n", "", clock(event.at));
+        }
+    }
+    text
+}
+
+/// What the signs mean.
+pub fn legend(picture: &str) -> String {
+    let signs = [
+        ("├", "├─┤ held"),
+        ("·", "·· idle or waiting"),
+        ("~", "~~ being opened"),
+        ("✗", "✗ ended badly"),
+    ];
+    let used: Vec<&str> =
+        signs.iter().filter(|(sign, _)| picture.contains(sign)).map(|(_, words)| *words).collect();
+    used.join("   ")
+}
+
+fn is_drawn(what: &What) -> bool {
+    !matches!(what, What::Note { .. } | What::Queried { .. } | What::Pinged { alive: true, .. })
+}
+
+/// Keeps the rows that something happened in last; says how many are gone.
+fn keep_latest(rows: &mut Vec<Row>, skipped: usize) -> usize {
+    let count = rows.len();
+    let mut latest: Vec<usize> = rows.iter().map(|row| row.last).collect();
+    latest.sort_unstable_by(|a, b| b.cmp(a));
+    let oldest = latest.get(MOST_ROWS - 1).copied().unwrap_or_default().max(skipped);
+    rows.retain(|row| row.last >= oldest);
+    count - rows.len()
+}
+
+/// A row, drawn.
+struct Row {
+    /// The last event that it shows.
+    last: usize,
+    name: String,
+    cells: String,
+    /// What is said behind it.
+    remark: String,
+}
+
+impl Row {
+    fn print(&self, label: usize, width: usize) -> String {
+        let name: String = self.name.chars().take(label - 2).collect();
+        let (line, remark) = (format!("{name:label$}{}", self.cells), &self.remark);
+        let (length, needed) = (line.chars().count(), remark.chars().count() + 1);
+        if remark.is_empty() {
+            format!("{}\n", line.trim_end())
+        } else if length + needed <= width {
+            format!("{line} {remark}\n")
+        } else {
+            // Below the end of the row, which it is about.
+            let indent = length.min(width.saturating_sub(needed)).max(label);
+            format!("{line}\n{:indent$}{}\n", "", cut(remark, width - indent))
+        }
+    }
+}
+
+/// The connection that has been idle for longest, and since when.
+fn idle_since(conns: &BTreeMap<Conn, ConnRow>) -> Option<String> {
+    let idle = conns.iter().filter_map(|(conn, row)| match &row.state {
+        State::Idle if row.remark.is_none() => Some((row.since.at, conn)),
+        _ => None,
+    });
+    idle.min().map(|(since, conn)| format!("{conn} was idle from {} on", clock(since)))
+}
+
+/// When an event was, and where that is drawn.
+#[derive(Clone, Copy)]
+struct Moment {
+    index: usize,
+    column: usize,
+    at: Duration,
+}
+
+/// Which event stands in which column.
+struct Scale {
+    columns: Vec<usize>,
+}
+
+impl Scale {
+    fn new(drawn: &[&Event], skipped: usize, area: usize) -> Self {
+        let shown = &drawn[skipped..];
+        // The root, so that one long sleep leaves room for the rest.
+        let weight = |pair: &[&Event]| pair[1].at.saturating_sub(pair[0].at).as_secs_f64().sqrt();
+        let total: f64 = shown.windows(2).map(weight).sum();
+        let steps = shown.len().saturating_sub(1);
+        let spare = (area - 1).saturating_sub(steps * LEAST_STEP) as f64;
+        let even = if total > 0.0 { 0.0 } else { (spare / steps.max(1) as f64).min(8.0) };
+        let mut columns = vec![0; skipped + 1];
+        let mut place = 0.0;
+        for pair in shown.windows(2) {
+            let share = if total > 0.0 { weight(pair) / total * spare } else { even };
+            place += LEAST_STEP as f64 + share;
+            columns.push((place as usize).min(area - 1));
+        }
+        Self { columns }
+    }
+
+    /// The moments, each over its column, as far as they fit.
+    fn header(&self, drawn: &[&Event], skipped: usize) -> String {
+        let mut line = String::new();
+        let mut before = None;
+        for (index, event) in drawn.iter().enumerate().skip(skipped) {
+            let (column, used) = (self.columns[index], line.chars().count());
+            if before != Some(event.at) && (used == 0 || column > used) {
+                line += &" ".repeat(column - used);
+                line += &clock(event.at);
+                before = Some(event.at);
+            }
+        }
+        line
+    }
+}
+
+/// What a connection is.
+enum State {
+    Opening,
+    Idle,
+    Held { by: String },
+    Gone,
+}
+
+struct ConnRow {
+    cells: Vec<char>,
+    state: State,
+    since: Moment,
+    /// What is worth saying: the worst that happened.
+    remark: Option<String>,
+    last: usize,
+}
+
+impl ConnRow {
+    fn new(area: usize, since: Moment) -> Self {
+        let cells = vec![' '; area];
+        Self { cells, state: State::Gone, since, remark: None, last: 0 }
+    }
+
+    fn take_in(&mut self, event: &Event, now: Moment) {
+        self.last = now.index;
+        let who = || event.thread.clone();
+        match &event.what {
+            What::Connecting { .. } => self.become_(State::Opening, now),
+            What::Opened { .. } => self.become_(State::Idle, now),
+            What::Refused { error, .. } => {
+                self.ends_badly(now, format!("not opened: {error}"));
+            }
+            What::Got { .. } => {
+                if let State::Held { by } = &self.state {
+                    self.say(now, format!("handed to {} while {by} held it", who()));
+                } else if let Some(remark) =
+                    self.remark.as_mut().filter(|remark| !remark.contains("handed"))
+                {
+                    *remark += &format!(", then handed to {}", who());
+                }
+                self.become_(State::Held { by: who() }, now);
+            }
+            What::Returned { .. } => self.become_(State::Idle, now),
+            What::Broke { .. } => self.say(now, "broken".to_owned()),
+            What::Pinged { .. } => self.say(now, "dead".to_owned()),
+            What::Closed { .. } => {
+                let words = match &mut self.remark {
+                    Some(remark) => format!("{remark}, closed"),
+                    None => "closed".to_owned(),
+                };
+                self.become_(State::Gone, now);
+                self.remark = Some(words);
+                if self.cells[now.column] != '✗' && self.cells[now.column] != '┤' {
+                    self.cells[now.column] = '┘';
+                }
+            }
+            What::Asked | What::GaveUp { .. } | What::Queried { .. } | What::Note { .. } => {}
+        }
+    }
+
+    fn ends_badly(&mut self, now: Moment, words: String) {
+        self.become_(State::Gone, now);
+        self.say(now, words);
+    }
+
+    /// Draws what it was until now, and goes on as something else. A mark stays where it is.
+    fn become_(&mut self, state: State, now: Moment) {
+        let (from, to) = (self.since.column, now.column);
+        let marks: Vec<usize> = (from..=to).filter(|column| self.cells[*column] == '✗').collect();
+        match &self.state {
+            State::Opening => fill(&mut self.cells, from, to, '~'),
+            State::Idle => fill(&mut self.cells, from, to, '·'),
+            State::Held { by } => {
+                bar(&mut self.cells, from, to, by, !matches!(state, State::Held { .. }))
+            }
+            State::Gone => {}
+        }
+        for column in marks {
+            self.cells[column] = '✗';
+        }
+        (self.state, self.since) = (state, now);
+    }
+
+    fn say(&mut self, now: Moment, words: String) {
+        self.cells[now.column] = '✗';
+        self.remark = Some(match self.remark.take() {
+            Some(remark) => format!("{remark}, {words}"),
+            None => words,
+        });
+    }
+
+    fn finish(mut self, conn: Conn, area: usize) -> Row {
+        let end = Moment { index: 0, column: area - 1, at: Duration::ZERO };
+        let mut remark = self.remark.take();
+        match &self.state {
+            State::Held { by } => {
+                remark.get_or_insert_with(|| format!("still held by {by}"));
+                // Without its end: it goes on.
+                bar(&mut self.cells, self.since.column, end.column, by, false);
+            }
+            State::Opening => {
+                remark.get_or_insert_with(|| "still being opened".to_owned());
+                self.become_(State::Gone, end);
+            }
+            State::Idle => self.become_(State::Gone, end),
+            State::Gone => {}
+        }
+        let cells: String = self.cells.iter().collect();
+        Row {
+            last: self.last,
+            name: conn.to_string(),
+            cells: cells.trim_end().to_owned(),
+            remark: remark.unwrap_or_default(),
+        }
+    }
+}
+
+struct ThreadRow {
+    cells: Vec<char>,
+    asked: Option<Moment>,
+    has_waited: bool,
+    remark: String,
+    last: usize,
+}
+
+impl ThreadRow {
+    fn new(area: usize) -> Self {
+        let cells = vec![' '; area];
+        Self { cells, asked: None, has_waited: false, remark: String::new(), last: 0 }
+    }
+
+    fn take_in(&mut self, event: &Event, now: Moment, idle_since: Option<&str>) {
+        if event.what == What::Asked {
+            self.asked = Some(now);
+            return;
+        }
+        let Some(asked) = self.asked.take() else { return };
+        // An answer in the same breath is no wait.
+        let at_once = now.index == asked.index + 1 && now.at == asked.at;
+        match &event.what {
+            What::GaveUp { error } => {
+                self.wait(asked, now);
+                self.cells[now.column] = '✗';
+                self.remark = with_reason(error, idle_since);
+            }
+            What::Got { conn } if !at_once => {
+                self.wait(asked, now);
+                self.cells[now.column] = '▸';
+                self.remark = format!("got {conn}");
+            }
+            _ => {}
+        }
+    }
+
+    fn wait(&mut self, asked: Moment, now: Moment) {
+        fill(&mut self.cells, asked.column, now.column, '·');
+        let word = if now.column - asked.column > 12 { " waiting " } else { "" };
+        put(&mut self.cells, asked.column + 2, word);
+        (self.has_waited, self.last) = (true, now.index);
+    }
+
+    /// The row, if there was a wait to draw.
+    fn finish(mut self, name: &str, area: usize, idle_since: Option<&str>) -> Option<Row> {
+        if let Some(asked) = self.asked.take() {
+            self.wait(asked, Moment { index: usize::MAX, column: area - 1, at: asked.at });
+            self.remark = with_reason("still waiting", idle_since);
+        }
+        let cells: String = self.cells.iter().collect();
+        self.has_waited.then(|| Row {
+            last: self.last,
+            name: name.to_owned(),
+            cells: cells.trim_end().to_owned(),
+            remark: self.remark,
+        })
+    }
+}
+
+fn with_reason(words: &str, idle_since: Option<&str>) -> String {
+    idle_since.map_or_else(|| words.to_owned(), |idle| format!("{words}: {idle}"))
+}
+
+/// A bar with a name in it: `├ thread A ──┤`.
+fn bar(cells: &mut [char], from: usize, to: usize, name: &str, has_end: bool) {
+    fill(cells, from, to, '─');
+    cells[from] = '├';
+    if has_end {
+        cells[to] = '┤';
+    }
+    let room = (to - from).saturating_sub(1);
+    let short = name.strip_prefix("thread ").unwrap_or(name);
+    let fits = |text: &String| text.chars().count() <= room;
+    let words = [format!(" {name} "), format!(" {short} "), short.to_owned()];
+    let words = words.into_iter().find(fits);
+    put(cells, from + 1, &words.unwrap_or_else(|| short.chars().take(room).collect()));
+}
+
+fn fill(cells: &mut [char], from: usize, to: usize, sign: char) {
+    for cell in &mut cells[from..=to] {
+        if !matches!(cell, '✗' | '┤') {
+            *cell = sign;
+        }
+    }
+}
+
+fn put(cells: &mut [char], from: usize, words: &str) {
+    for (cell, letter) in cells.iter_mut().skip(from).zip(words.chars()) {
+        *cell = letter;
+    }
+}
+
+fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    line.chars().take(width - 1).chain(['…']).collect()
+}
+
+/// A moment, as people say it.
+pub fn clock(time: Duration) -> String {
+    let micros = time.as_micros();
+    if micros.is_multiple_of(1_000_000) && micros > 0 {
+        format!("{} s", micros / 1_000_000)
+    } else if micros.is_multiple_of(1_000) {
+        format!("{} ms", micros / 1_000)
+    } else {
+        format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(at: u64, thread: &str, what: What) -> Event {
+        Event { at: Duration::from_millis(at), thread: format!("thread {thread}"), what }
+    }
+
+    fn opened(at: u64, conn: u32) -> [Event; 2] {
+        let conn = Conn(conn);
+        [event(at, "main", What::Connecting { conn }), event(at, "main", What::Opened { conn })]
+    }
+
+    fn story() -> Vec<Event> {
+        let (one, two) = (Conn(1), Conn(2));
+        let mut events = Vec::new();
+        events.extend(opened(0, 1));
+        events.extend(opened(0, 2));
+        events.extend([
+            event(0, "A", What::Asked),
+            event(0, "A", What::Got { conn: one }),
+            event(5, "B", What::Asked),
+            event(5, "B", What::Got { conn: two }),
+            event(10, "D", What::Asked),
+            event(60, "A", What::Returned { conn: one }),
+            event(70, "B", What::Broke { conn: two }),
+            event(80, "B", What::Returned { conn: two }),
+            event(80, "B", What::Closed { conn: two }),
+            event(100, "D", What::GaveUp { error: "Timeout".into() }),
+        ]);
+        events
+    }
+
+    #[test]
+    fn a_forgotten_waiter_is_seen_at_a_glance() {
+        let picture = draw(&story(), 100);
+        let rows: Vec<&str> = picture.lines().collect();
+        assert!(rows[0].trim_start().starts_with("0 ms"), "{picture}");
+        assert!(rows[1].starts_with("conn 1") && rows[1].contains("A "), "{picture}");
+        assert!(rows[2].starts_with("conn 2") && rows[2].ends_with("broken, closed"), "{picture}");
+        assert!(rows[3].starts_with("thread D") && rows[3].contains("· waiting ·"), "{picture}");
+        assert!(picture.contains("Timeout: conn 1 was idle from 60 ms on"), "{picture}");
+    }
+
+    #[test]
+    fn a_long_story_is_cut_to_its_end_and_says_so() {
+        let mut events = opened(0, 1).to_vec();
+        for round in 0..200 {
+            let conn = Conn(1);
+            events.push(event(round, "A", What::Asked));
+            events.push(event(round, "A", What::Got { conn }));
+            events.push(event(round, "A", What::Returned { conn }));
+        }
+        let picture = draw(&events, 80);
+        assert!(picture.contains("earlier events"), "{picture}");
+        assert!(picture.lines().all(|line| line.chars().count() <= 80), "{picture}");
+    }
+
+    #[test]
+    fn many_connections_are_cut_to_those_that_matter() {
+        let mut events = Vec::new();
+        for conn in 1..=12 {
+            events.extend(opened(u64::from(conn), conn));
+        }
+        let picture = draw(&events, 140);
+        assert!(picture.contains("conn 12"), "{picture}");
+        assert!(picture.contains("4 connections"), "{picture}");
+    }
 }
