@@ -73,7 +73,9 @@ pub fn cases(
         };
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
         let results = workers.into_iter().map(|worker| worker.join());
-        results.filter_map(|result| result.unwrap_or_else(|_| bail!("a worker panicked")).err()).collect()
+        results
+            .filter_map(|result| result.unwrap_or_else(|_| bail!("a worker panicked")).err())
+            .collect()
     });
     cancel.check()?;
     if let Some(error) = failures.into_iter().find(|error| !error.is::<Interrupted>()) {
@@ -87,7 +89,7 @@ pub fn cases(
 fn case(suite: &Suite, case: &CaseInfo, options: Options, cancel: &Cancel) -> Result<CaseVerdict> {
     let once = || -> Result<CaseVerdict> {
         let program = match case.world {
-            World::Real => &suite.real,
+            World::Real | World::Paused => &suite.real,
             World::Simulated => suite.simulated.as_ref().unwrap_or(&suite.real),
         };
         let number = Some(case.number);
@@ -97,8 +99,7 @@ fn case(suite: &Suite, case: &CaseInfo, options: Options, cancel: &Cancel) -> Re
     let mut verdict = once()?;
     if verdict.may_be_flaky() && once()?.outcome == Outcome::Passed {
         verdict.outcome = Outcome::Flaky;
-        verdict.message =
-            format!("failed, and passed when it was run again: {}", verdict.message);
+        verdict.message = format!("failed, and passed when it was run again: {}", verdict.message);
     }
     Ok(verdict)
 }
@@ -206,7 +207,10 @@ impl<'a> Queue<'a> {
                 return None;
             }
             let is_free = |index: &usize| {
-                self.cases[*index].resources.iter().all(|name| !state.in_use.contains(name.as_str()))
+                self.cases[*index]
+                    .resources
+                    .iter()
+                    .all(|name| !state.in_use.contains(name.as_str()))
             };
             if let Some(place) = state.waiting.iter().position(is_free) {
                 let index = state.waiting.remove(place);

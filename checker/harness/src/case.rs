@@ -122,6 +122,15 @@ impl Case {
         self
     }
 
+    /// Runs tasks on tokio's paused clock: the body makes the runtime, and calls
+    /// [`order`](crate::order) before each order of events that it drives.
+    #[must_use]
+    pub fn paused(mut self) -> Self {
+        self.info.world = World::Paused;
+        self.info.schedules = 1;
+        self
+    }
+
     /// Runs once, on real threads and in real time.
     #[must_use]
     pub fn real(mut self) -> Self {

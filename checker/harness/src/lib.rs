@@ -36,4 +36,4 @@ pub use case::{Case, Plan, Suite};
 #[cfg(feature = "sim")]
 pub use process::simulated;
 pub use process::{Engine, real, serve};
-pub use verdict::{fail, guarded, skip, watch};
+pub use verdict::{fail, guarded, order, skip, watch};

@@ -96,7 +96,7 @@ fn look_at(info: &PanicHookInfo<'_>) -> Seen {
 
 #[cfg(feature = "sim")]
 fn thread_name() -> String {
-    sim::thread_name().unwrap_or_else(real_thread_name)
+    sim::current_thread().unwrap_or_else(real_thread_name)
 }
 
 #[cfg(not(feature = "sim"))]

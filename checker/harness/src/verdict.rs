@@ -8,6 +8,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -28,6 +29,9 @@ pub(crate) struct Ended {
 
 /// Where the verdict goes. Only the first that is sent counts.
 static VERDICT: OnceLock<Mutex<Sender<Ended>>> = OnceLock::new();
+
+/// How many orders of events the case has begun to drive itself.
+static ORDERS: AtomicU64 = AtomicU64::new(0);
 
 /// The logs of the schedule that runs.
 static LOGS: Mutex<Vec<Log>> = Mutex::new(Vec::new());
@@ -84,6 +88,13 @@ pub fn watch(log: &Log) {
     LOGS.lock().unwrap_or_else(PoisonError::into_inner).push(log.clone());
 }
 
+/// Begins another run of the story, in another order of its events: counts it, and forgets the logs
+/// of the one before. For cases that drive the orders themselves; the simulation counts its own.
+pub fn order() {
+    ORDERS.fetch_add(1, Ordering::Relaxed);
+    begin_schedule();
+}
+
 /// Forgets the logs of the schedule before.
 pub(crate) fn begin_schedule() {
     LOGS.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -119,6 +130,11 @@ pub(crate) fn still_asking() -> Vec<String> {
     asking.into_iter().map(line).collect()
 }
 
+/// How many orders the case has driven itself; one, if it does not count them.
+pub(crate) fn orders() -> u64 {
+    ORDERS.load(Ordering::Relaxed).max(1)
+}
+
 #[cfg(feature = "sim")]
 pub(crate) fn seed() -> Option<u64> {
     sim::seed()
@@ -131,12 +147,12 @@ pub(crate) fn seed() -> Option<u64> {
 
 #[cfg(feature = "sim")]
 pub(crate) fn schedules() -> u64 {
-    sim::schedules_run().max(1)
+    orders().max(sim::schedules_run())
 }
 
 #[cfg(not(feature = "sim"))]
 pub(crate) fn schedules() -> u64 {
-    1
+    orders()
 }
 
 #[cfg(feature = "sim")]

@@ -99,7 +99,7 @@ pub struct Pool<M: ManageConnection> {
     // answer: what every handle to the pool shares
     shared: Arc<Shared<M>>,
     // starter:
-    // yours: PhantomData<M>,
+    // your_fields: PhantomData<M>, // put yours here instead
     // end answer
 }
 
@@ -110,7 +110,7 @@ pub struct PooledConnection<M: ManageConnection> {
     live: Option<Live<M::Connection>>,
     shared: Arc<Shared<M>>,
     // starter:
-    // yours: PhantomData<M>,
+    // your_fields: PhantomData<M>, // put yours here instead
     // end answer
 }
 
