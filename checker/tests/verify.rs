@@ -42,6 +42,7 @@ fn what_is_wrong_with_a_variant_is_told() {
     let course = Course::new();
     course.change("checker/suites/01-sums/correct/shift.rs", "<< 1", "<< 2");
     course.change(FAULTY, "# case: adds", "# case: doubles");
+    course.change("exercises/01-sums/src/lib.rs", "add them", "think");
     course.change(
         "checker/suites/01-sums/faulty/thrice.patch",
         "# case",
@@ -63,7 +64,8 @@ fn what_is_wrong_with_a_variant_is_told() {
     for (row, (name, why)) in rows.iter().zip(expected) {
         assert!(row.starts_with(name) && row.contains(why), "{row}");
     }
-    assert_eq!(problems, ["adds is the named killer of no faulty variant"]);
+    assert_eq!(problems[0], "adds is the named killer of no faulty variant");
+    assert!(problems[1].contains("the starter is not what its solution makes"), "{problems:?}");
 }
 
 #[test]
@@ -75,7 +77,7 @@ fn an_answer_that_no_case_misses_is_told() {
     let (code, rows, problems) = verify(&course);
     assert_eq!(code, 1);
     assert!(rows[0].contains("no case misses this answer"), "{rows:?}");
-    assert!(problems[0].contains("the starter is not what its solution makes"), "{problems:?}");
+    assert!(problems.is_empty(), "{problems:?}");
 }
 
 #[test]
