@@ -121,7 +121,8 @@ impl CaseVerdict {
 impl TaskVerdict {
     /// What it earned.
     pub fn points(&self) -> f64 {
-        self.cases.iter().map(CaseVerdict::points).sum()
+        // An empty sum of floats is -0.
+        self.cases.iter().map(CaseVerdict::points).sum::<f64>() + 0.0
     }
 
     /// The first case that something is left to do about.
