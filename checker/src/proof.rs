@@ -43,6 +43,7 @@ pub fn verdict(case: &CaseInfo, remains: Remains) -> CaseVerdict {
         (None, Ok(record)) => (outcome_of(record.outcome), message_of(record)),
         (None, Err(why)) => (Outcome::Error, why.clone()),
     };
+    let (outcome, message) = alone(outcome, message, &remains.ended);
     let record = record.ok();
     let schedules = record.map_or(0, |record| record.schedules);
     let seconds = record.map_or(remains.took, |record| record.took).as_secs_f64();
@@ -95,13 +96,19 @@ fn broken(case: &CaseInfo, remains: &Remains) -> Option<(Outcome, String)> {
             last_words(&remains.printed)
         ));
     }
-    if !ended.survivors.is_empty() {
-        return error(format!(
-            "it left running what it had started: {}; it was ended",
-            ended.survivors.join(", ")
-        ));
-    }
     None
+}
+
+/// Who leaves a process running has not ended, whatever was said.
+fn alone(outcome: Outcome, message: String, ended: &Ended) -> (Outcome, String) {
+    if ended.survivors.is_empty() {
+        return (outcome, message);
+    }
+    let left = format!("it left running what it had started: {}", ended.survivors.join(", "));
+    match outcome {
+        Outcome::TimedOut => (outcome, format!("{message}; {left}")),
+        _ => (Outcome::Error, left),
+    }
 }
 
 /// The record, if there is exactly one and it is this case's.
@@ -114,11 +121,11 @@ fn the_record<'a>(case: &CaseInfo, remains: &'a Remains) -> Result<&'a Record, S
         (Some(record), None) if record.case == case.number => Ok(record),
         (Some(record), None) => Err(format!("the verdict is on another case ({})", record.case)),
         (Some(_), Some(_)) => Err("there is more than one verdict".to_owned()),
-        (None, _) if looks_forged(&remains.printed) => Err(
-            "the process ended before the case did; something was printed that looks like a \
+        (None, _) if looks_forged(&remains.printed) => {
+            Err("the process ended before the case did; something was printed that looks like a \
              verdict, but only the harness can give one"
-                .to_owned(),
-        ),
+                .to_owned())
+        }
         (None, _) => Err(format!(
             "the process ended before the case did: does the code call `exit`?{}",
             last_words(&remains.printed)

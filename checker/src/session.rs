@@ -28,7 +28,11 @@ pub struct Session {
 impl Session {
     /// Finds the course.
     pub fn begin() -> Result<Self> {
-        Ok(Self { course: Course::find()?, cancel: Cancel::on_interrupt()?, tools: OnceLock::new() })
+        Ok(Self {
+            course: Course::find()?,
+            cancel: Cancel::on_interrupt()?,
+            tools: OnceLock::new(),
+        })
     }
 
     /// The key of a verdict: everything that it depends on, hashed. That is the snapshot, the
@@ -75,6 +79,8 @@ impl Session {
         if let Some(hash) = self.tools.get() {
             return Ok(*hash);
         }
+        // Whoever has no cargo is told so, not that there is no rustc.
+        cargo()?;
         let mut hasher = blake3::Hasher::new();
         let program = env::current_exe().and_then(fs::read).context("cannot read this program")?;
         hasher.update(&program);
