@@ -91,12 +91,12 @@ pub struct Status {
 
 /// A pool of connections. Cloning it is cheap and gives another handle to the same pool.
 pub struct Pool<M: ManageConnection> {
-    yours: PhantomData<M>,
+    your_fields: PhantomData<M>, // put yours here instead
 }
 
 /// A connection on loan. It derefs to the connection; dropping it gives the connection back.
 pub struct PooledConnection<M: ManageConnection> {
-    yours: PhantomData<M>,
+    your_fields: PhantomData<M>, // put yours here instead
 }
 
 impl<M: ManageConnection> Pool<M> {
