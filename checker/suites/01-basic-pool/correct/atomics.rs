@@ -182,9 +182,12 @@ impl Counts {
     }
 }
 
+/// Locked for as long as it takes to put something in or to take it out.
+type Slot<T> = Mutex<Option<T>>;
+
 /// Slots that never move: a chunk is made when the ones before it are full, each twice as long.
 struct Slab<T> {
-    chunks: [OnceLock<Box<[Mutex<Option<T>>]>>; BITS as usize],
+    chunks: [OnceLock<Box<[Slot<T>]>>; BITS as usize],
 }
 
 impl<T> Slab<T> {
@@ -287,15 +290,12 @@ impl<M: ManageConnection> Shared<M> {
     fn wait(&self, left: Option<Duration>) {
         let mut gate = self.gate();
         *gate += 1;
-        let mut gate = match left {
-            Some(left) => {
-                let waited = self.better.wait_timeout_while(gate, left, |_| self.is_hopeless());
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => {
-                let waited = self.better.wait_while(gate, |_| self.is_hopeless());
-                waited.unwrap_or_else(PoisonError::into_inner)
-            }
+        let mut gate = if let Some(left) = left {
+            let waited = self.better.wait_timeout_while(gate, left, |_| self.is_hopeless());
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        } else {
+            let waited = self.better.wait_while(gate, |_| self.is_hopeless());
+            waited.unwrap_or_else(PoisonError::into_inner)
         };
         *gate -= 1;
     }

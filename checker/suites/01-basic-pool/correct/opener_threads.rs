@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use fixtures::ManageConnection;
@@ -250,7 +250,7 @@ impl<M: ManageConnection> Pool<M> {
                 Ok::<_, M::Error>(Live { conn, opened: now, since: now })
             };
             let openers: Vec<_> = (0..config.min_connections).map(|_| scope.spawn(open)).collect();
-            openers.into_iter().map(|opener| opener.join()).collect()
+            openers.into_iter().map(ScopedJoinHandle::join).collect()
         });
         let opened = opened.into_iter().collect::<thread::Result<Vec<_>>>();
         let opened = opened.unwrap_or_else(|payload| panic::resume_unwind(payload));

@@ -123,6 +123,10 @@ struct Line<C> {
     returned: Instant,
 }
 
+/// A line, or why there is none.
+type Outcome<M> =
+    Result<Line<<M as ManageConnection>::Connection>, PoolError<<M as ManageConnection>::Error>>;
+
 impl<C> Book<C> {
     fn is_full(&self, max: u32) -> bool {
         self.idle.len() + self.in_use as usize + self.busy as usize >= max as usize
@@ -185,7 +189,7 @@ impl<M: ManageConnection> Desk<M> {
     }
 
     /// A line, or `None` if there is neither one nor room for one.
-    fn look(&self) -> Option<Result<Line<M::Connection>, PoolError<M::Error>>> {
+    fn look(&self) -> Option<Outcome<M>> {
         loop {
             let mut book = self.book.lock();
             if book.closed {
@@ -208,7 +212,7 @@ impl<M: ManageConnection> Desk<M> {
         }
     }
 
-    fn open(&self) -> Result<Line<M::Connection>, PoolError<M::Error>> {
+    fn open(&self) -> Outcome<M> {
         let busy = Busy(self);
         let conn = self.manager.connect().map_err(PoolError::Connect)?;
         mem::forget(busy);

@@ -302,7 +302,9 @@ impl<M: ManageConnection> Pool<M> {
         let idle = mem::take(&mut state.idle);
         state.moving += u32::try_from(idle.len()).expect("no more than max_connections");
         drop(state);
-        idle.into_iter().for_each(|entry| self.core.discard(entry));
+        for entry in idle {
+            self.core.discard(entry);
+        }
     }
 }
 

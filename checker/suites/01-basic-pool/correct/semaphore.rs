@@ -103,18 +103,18 @@ impl<M: ManageConnection> Drop for Handle<M> {
     }
 }
 
-/// Lock order: the shelf, then the semaphore.
+/// Lock order: the stack, then the semaphore.
 struct Inner<M: ManageConnection> {
     manager: M,
     config: PoolConfig,
     places: Semaphore,
-    shelf: Mutex<Shelf<M::Connection>>,
+    stack: Mutex<Stack<M::Connection>>,
     word: AtomicU32,
 }
 
-/// Whoever holds a permit may have a connection: one from the shelf, or, if the shelf is empty, a
+/// Whoever holds a permit may have a connection: one from the stack, or, if the stack is empty, a
 /// new one. For then all connections there are belong to the other permits.
-struct Shelf<C> {
+struct Stack<C> {
     idle: Vec<Conn<C>>,
     lent: u32,
 }
@@ -196,24 +196,24 @@ impl<M: ManageConnection> Inner<M> {
         // Whoever is about to wait has seen the word, or is waiting when this lock is free.
         drop(self.places.free.lock());
         self.places.released.notify_all();
-        let idle = mem::take(&mut self.shelf.lock().idle);
+        let idle = mem::take(&mut self.stack.lock().idle);
         drop(idle);
     }
 
-    /// Takes those that `which` picks off the shelf, at most `limit(remaining)`. Each needs a
+    /// Takes those that `which` picks off the stack, at most `limit(remaining)`. Each needs a
     /// permit, like everything that is not idle; without one it is about to be taken anyway.
     fn pick(
         self: &Arc<Self>,
         limit: impl FnOnce(usize) -> usize,
         which: impl Fn(&Conn<M::Connection>) -> bool,
     ) -> Vec<(Conn<M::Connection>, Permit<M>)> {
-        let mut shelf = self.shelf.lock();
-        let limit = limit(shelf.idle.len() + shelf.lent as usize);
+        let mut stack = self.stack.lock();
+        let limit = limit(stack.idle.len() + stack.lent as usize);
         let mut picked = Vec::new();
         let mut at = 0;
-        while at < shelf.idle.len() && picked.len() < limit {
-            if which(&shelf.idle[at]) && self.places.try_acquire() {
-                picked.push((shelf.idle.remove(at), Permit(Arc::clone(self))));
+        while at < stack.idle.len() && picked.len() < limit {
+            if which(&stack.idle[at]) && self.places.try_acquire() {
+                picked.push((stack.idle.remove(at), Permit(Arc::clone(self))));
             } else {
                 at += 1;
             }
@@ -242,7 +242,7 @@ impl<M: ManageConnection> Pool<M> {
             manager,
             config,
             places: Semaphore { free, released: Condvar::new() },
-            shelf: Mutex::new(Shelf { idle, lent: 0 }),
+            stack: Mutex::new(Stack { idle, lent: 0 }),
             word: AtomicU32::new(0),
         };
         Ok(Self { handle: Arc::new(Handle(Arc::new(inner))) })
@@ -263,32 +263,32 @@ impl<M: ManageConnection> Pool<M> {
         })?;
         let permit = Permit(Arc::clone(inner));
         loop {
-            let mut shelf = inner.shelf.lock();
+            let mut stack = inner.stack.lock();
             if inner.is_closed() {
                 return Err(PoolError::Closed);
             }
-            let Some(mut conn) = shelf.idle.pop() else { break };
-            shelf.lent += 1;
-            drop(shelf);
+            let Some(mut conn) = stack.idle.pop() else { break };
+            stack.lent += 1;
+            drop(stack);
             if inner.is_usable(&mut conn) {
                 return Ok(PooledConnection { conn: Some(conn), permit });
             }
-            inner.shelf.lock().lent -= 1;
+            inner.stack.lock().lent -= 1;
             drop(conn);
         }
         let raw = inner.manager.connect().map_err(PoolError::Connect)?;
-        inner.shelf.lock().lent += 1;
+        inner.stack.lock().lent += 1;
         let now = Instant::now();
         Ok(PooledConnection { conn: Some(Conn { raw, opened: now, put_back: now }), permit })
     }
 
     pub fn status(&self) -> Status {
         let inner = &self.handle.0;
-        let shelf = inner.shelf.lock();
-        let size = u32::try_from(shelf.idle.len()).expect("no more than the places") + shelf.lent;
-        // What lies on the shelf and is promised to somebody is not idle.
+        let stack = inner.stack.lock();
+        let size = u32::try_from(stack.idle.len()).expect("no more than the places") + stack.lent;
+        // What lies on the stack and is promised to somebody is not idle.
         let free = inner.places.free.lock();
-        let idle = (size - shelf.lent).min(*free);
+        let idle = (size - stack.lent).min(*free);
         // Under the semaphore's lock only those are counted that really wait.
         let waiting = inner.word.load(Ordering::SeqCst) & !CLOSED;
         Status { size, idle, in_use: size - idle, waiting }
@@ -331,18 +331,18 @@ impl<M: ManageConnection> DerefMut for PooledConnection<M> {
 }
 
 impl<M: ManageConnection> Drop for PooledConnection<M> {
-    /// Puts the connection on the shelf or closes it; the permit follows by itself.
+    /// Puts the connection on the stack or closes it; the permit follows by itself.
     fn drop(&mut self) {
         let inner = &self.permit.0;
         let Some(mut conn) = self.conn.take() else { return };
         let usable = inner.is_usable(&mut conn);
-        let mut shelf = inner.shelf.lock();
-        shelf.lent -= 1;
+        let mut stack = inner.stack.lock();
+        stack.lent -= 1;
         if usable && !inner.is_closed() {
             conn.put_back = Instant::now();
-            shelf.idle.push(conn);
+            stack.idle.push(conn);
         } else {
-            drop(shelf);
+            drop(stack);
             drop(conn);
         }
     }
