@@ -234,7 +234,7 @@ fn advice(verdict: &TaskVerdict, case: &CaseVerdict) -> String {
     let again = format!("cargo run -- check {number}{which} --case {}{seed}", case.info.name);
     let mut text = format!("  {:9} {again}\n", "again");
     if verdict.is_exercise() {
-        let _ = writeln!(text, "  {:9} cargo run -- hint {number} {}", "a hint", case.info.name);
+        let _ = writeln!(text, "  {:9} cargo run -- hint {number} --case {}", "a hint", case.info.name);
     }
     if !case.info.lesson.is_empty() {
         let _ = writeln!(text, "  {:9} COURSE.md#{}", "the why", case.info.lesson);

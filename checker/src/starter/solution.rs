@@ -69,6 +69,11 @@ impl Region {
     pub fn line(&self) -> usize {
         self.open + 1
     }
+
+    /// Whether this line, counted from 1, belongs to it.
+    pub fn holds(&self, line: usize) -> bool {
+        (self.open..=self.end).contains(&(line - 1))
+    }
 }
 
 impl Solution {

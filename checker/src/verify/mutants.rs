@@ -28,6 +28,17 @@ struct Listed {
     name: String,
     file: String,
     diff: String,
+    span: Span,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    start: Place,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    line: usize,
 }
 
 /// Fails with the way to get it if cargo-mutants is not there.
@@ -46,14 +57,23 @@ pub fn run(
     pipeline: &Pipeline<'_>,
     report: &mut Report,
 ) -> Result<()> {
-    let (reference, _) = generate::solution(&session.course, task)?;
+    let (reference, solution) = generate::solution(&session.course, task)?;
     let permitted = permitted(task, pipeline, report)?;
     let mut mutants: Vec<(String, String)> = Vec::new();
+    let mut given = 0;
     for listed in list(session, task)? {
+        // Nobody can get wrong what is given.
+        if !solution.regions().iter().any(|region| region.holds(listed.span.start.line)) {
+            given += 1;
+            continue;
+        }
         let source = apply_diff(&listed.diff, &reference).with_context(|| listed.name.clone())?;
         mutants.push((bare_name(&listed.name), source));
     }
-    report.say(&format!("mutants: {} of the reference", mutants.len()));
+    report.say(&format!(
+        "mutants: {} of the answers; {given} of what is given are left out",
+        mutants.len()
+    ));
     report.expect(mutants.len());
     let (mut unviable, mut killed, mut survivors) = (0, 0, Vec::new());
     let sources: Vec<&str> = mutants.iter().map(|(_, source)| source.as_str()).collect();

@@ -79,17 +79,17 @@ impl Report {
     /// Takes a finding in and says where it stands.
     pub fn row(&mut self, row: Row) -> usize {
         self.bar.inc(1);
-        self.say(&line(&row));
+        self.say(&line(&row.name, row.kind, row.expected_case.as_deref(), &row.finding));
         self.rows.push(row);
         self.rows.len() - 1
     }
 
     /// Adds to a finding: the variant was tried harder.
     pub fn strengthen(&mut self, index: usize, more: &Finding) {
-        let finding = &mut self.rows[index].finding;
-        finding.ok &= more.ok;
-        finding.detail = format!("{}; {}", more.detail, finding.detail);
-        let text = line(&self.rows[index]);
+        let row = &mut self.rows[index];
+        let text = line(&row.name, row.kind, None, more);
+        row.finding.ok &= more.ok;
+        row.finding.detail = format!("{}; {}", row.finding.detail, more.detail);
         self.say(&text);
     }
 
@@ -175,14 +175,11 @@ impl Report {
     }
 }
 
-fn line(row: &Row) -> String {
-    let (mark, style) = if row.finding.ok { ("✓", GOOD) } else { ("✗", BAD) };
-    let kind = format!("{:?}", row.kind).to_lowercase();
-    let case = row.expected_case.as_ref().map(|case| format!(" → {case}")).unwrap_or_default();
-    format!(
-        "{style}{mark}{style:#} {kind:9} {}{case}  {DIM}{}{DIM:#}",
-        row.name, row.finding.detail
-    )
+fn line(name: &str, kind: Kind, case: Option<&str>, finding: &Finding) -> String {
+    let (mark, style) = if finding.ok { ("✓", GOOD) } else { ("✗", BAD) };
+    let kind = format!("{kind:?}").to_lowercase();
+    let case = case.map(|case| format!(" → {case}")).unwrap_or_default();
+    format!("{style}{mark}{style:#} {kind:9} {name}{case}  {DIM}{}{DIM:#}", finding.detail)
 }
 
 /// The document for these reports.
