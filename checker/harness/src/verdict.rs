@@ -33,8 +33,8 @@ static VERDICT: OnceLock<Mutex<Sender<Ended>>> = OnceLock::new();
 /// How many orders of events the case has begun to drive itself.
 static ORDERS: AtomicU64 = AtomicU64::new(0);
 
-/// The logs of the schedule that runs.
-static LOGS: Mutex<Vec<Log>> = Mutex::new(Vec::new());
+/// The log of the story that runs.
+static LOG: Mutex<Option<Log>> = Mutex::new(None);
 
 pub(crate) fn open(verdict: Sender<Ended>) {
     assert!(VERDICT.set(Mutex::new(verdict)).is_ok(), "one process runs one case");
@@ -83,31 +83,28 @@ fn payload_text(payload: &(dyn Any + Send)) -> Option<String> {
     text.or_else(|| payload.downcast_ref::<String>().cloned())
 }
 
-/// Draws the case's picture from this log as well, from now to the end of the schedule.
+/// From now on, the case's picture is drawn from this log. The one that was watched before is
+/// forgotten: its story has ended well.
 pub fn watch(log: &Log) {
-    LOGS.lock().unwrap_or_else(PoisonError::into_inner).push(log.clone());
+    *LOG.lock().unwrap_or_else(PoisonError::into_inner) = Some(log.clone());
 }
 
-/// Begins another run of the story, in another order of its events: counts it, and forgets the logs
-/// of the one before. For cases that drive the orders themselves; the simulation counts its own.
+/// Begins another run of the story, in another order of its events: counts it, and forgets the log of
+/// the one before. For cases that drive the orders themselves; the simulation counts its own.
 pub fn order() {
     ORDERS.fetch_add(1, Ordering::Relaxed);
     begin_schedule();
 }
 
-/// Forgets the logs of the schedule before.
+/// Forgets the log of the schedule before.
 pub(crate) fn begin_schedule() {
-    LOGS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    *LOG.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-/// What the watched logs hold.
+/// What the watched log holds.
 pub(crate) fn events() -> Vec<Event> {
-    let logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut events: Vec<Event> = logs.iter().flat_map(Log::events).collect();
-    if logs.len() > 1 {
-        events.sort_by_key(|event| event.at);
-    }
-    events
+    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    log.as_ref().map(Log::events).unwrap_or_default()
 }
 
 /// Who has asked for a connection and has had no answer: what can be said of real threads.
