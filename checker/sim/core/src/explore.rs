@@ -20,8 +20,8 @@ const STACK: usize = 1 << 20;
 /// again, and nothing of theirs is dropped. What lies in a `static` survives from one schedule to
 /// the next, as between two calls in one process, but a lock that nobody living holds is free.
 ///
-/// The schedules run on the calling OS thread, with one exception: if one ends while a simulated
-/// thread is in the middle of a panic, the others run on an OS thread begun for them.
+/// The schedules run on an OS thread of their own. If one ends while a simulated thread is in the
+/// middle of a panic, that OS thread is for ever, and the others run on a new one.
 ///
 /// **`on_stuck`** is called when no simulated thread can run and none waits for a moment to come,
 /// with one line for each that waits. It is called on the stack of the last one that ran and is not
@@ -48,17 +48,11 @@ pub fn explore(
     let world = World::new(Box::new(on_stuck));
     let turns = Turns { world: Arc::clone(&world), first_seed, schedules };
     let body = Arc::new(body);
-    let mut done = run(turns.clone(), &body);
-    while !done {
-        // The OS thread is for ever in the middle of a panic: `std::thread::panicking()` is true.
-        let (turns, body) = (turns.clone(), Arc::clone(&body));
-        done = std::thread::scope(|scope| {
-            scope
-                .spawn(move || run(turns, &body))
-                .join()
-                .unwrap_or_else(|e| panic::resume_unwind(e))
-        });
-    }
+    // A schedule may leave its OS thread unfit for more: so it is never the caller's.
+    while !std::thread::scope(|scope| {
+        let thread = scope.spawn(|| run(turns.clone(), &body));
+        thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+    }) {}
     if let Some(payload) = world.take_failure() {
         panic::resume_unwind(payload);
     }
@@ -87,15 +81,16 @@ pub fn now() -> Duration {
     World::any().map(|world| world.lock().now).unwrap_or_default()
 }
 
-/// How text speaks of the simulated thread whose turn it is: `main`, `thread A`. Any OS thread may
-/// ask.
+/// How text speaks of the simulated thread that asks: `main`, `thread A`; `None` on an OS thread
+/// that runs no schedules.
 pub fn current_thread() -> Option<String> {
-    let world = World::any()?;
+    let world = World::here()?;
     let state = world.lock();
     state.tasks.get(state.current.0).map(|_| graph::name(&state, state.current))
 }
 
-/// Runs what is left of the schedules on this OS thread; false if it became unfit for more.
+/// Runs what is left of the schedules on this OS thread; false if it became unfit for more, being
+/// for ever in the middle of a panic.
 fn run(turns: Turns, body: &Arc<impl Fn() + Send + Sync + 'static>) -> bool {
     let mut config = Config::new();
     config.stack_size = STACK;

@@ -43,23 +43,27 @@ pub(crate) struct GateState {
 }
 
 impl GateState {
-    /// Whether a writer waits, other than `me`.
-    pub(crate) fn waiting_writer(&self, me: TaskId) -> Option<TaskId> {
+    /// A writer that waits.
+    pub(crate) fn waiting_writer(&self) -> Option<TaskId> {
         let writes = |mode| matches!(mode, Mode::Exclusive | Mode::Upgrade);
-        self.waiters.iter().find(|(task, mode)| *task != me && writes(*mode)).map(|(task, _)| *task)
+        self.waiters.iter().find(|(_, mode)| writes(*mode)).map(|(task, _)| *task)
     }
 
-    fn free_for(&self, mode: Mode, me: TaskId) -> bool {
-        if self.writer.is_some() {
-            return false;
-        }
-        match mode {
-            Mode::Exclusive => self.readers.is_empty() && self.upgradable.is_none(),
-            Mode::Shared => self.waiting_writer(me).is_none(),
-            Mode::Recursive => true,
-            Mode::Upgradable => self.upgradable.is_none() && self.waiting_writer(me).is_none(),
-            Mode::Upgrade => self.readers.is_empty(),
-        }
+    /// Whether it can be taken, by one who waits already.
+    fn free_for(&self, mode: Mode) -> bool {
+        self.writer.is_none()
+            && match mode {
+                Mode::Exclusive => self.readers.is_empty() && self.upgradable.is_none(),
+                Mode::Shared | Mode::Recursive => true,
+                Mode::Upgradable => self.upgradable.is_none(),
+                Mode::Upgrade => self.readers.is_empty(),
+            }
+    }
+
+    /// Whether it can be taken by one who comes now: readers let a writer that waits go first.
+    fn free_for_newcomer(&self, mode: Mode) -> bool {
+        let polite = matches!(mode, Mode::Shared | Mode::Upgradable);
+        self.free_for(mode) && !(polite && self.waiting_writer().is_some())
     }
 
     fn take(&mut self, mode: Mode, task: TaskId, at: Place) {
@@ -104,23 +108,21 @@ impl Gate {
         if relock.is_none() {
             wait::point(at);
         }
-        loop {
-            let blocked = world::with(|state| {
-                let gate = self.slot.index(state.epoch, &mut state.gates);
-                if state.take_gate(gate, mode, at) {
-                    return None;
-                }
-                let me = state.current;
-                state.gates[gate].waiters.push((me, mode));
-                Some(gate)
-            });
-            let Some(Some(gate)) = blocked else { return true };
-            let wake = wait::block(On::Gate { gate, mode, what: self.what }, at, deadline);
-            if world::with(|state| state.back_at_gate(gate)) == Some(true) {
-                return true;
+        let blocked = world::with(|state| {
+            let gate = self.slot.index(state.epoch, &mut state.gates);
+            if state.take_gate(gate, mode, at) {
+                return None;
             }
-            if wake == Wake::TimedOut {
-                return false;
+            let me = state.current;
+            state.gates[gate].waiters.push((me, mode));
+            Some(gate)
+        });
+        let Some(Some(gate)) = blocked else { return true };
+        loop {
+            let wake = wait::block(On::Gate { gate, mode, what: self.what }, at, deadline);
+            if let Some(Some(taken)) = world::with(|state| state.back_at_gate(gate, mode, at, wake))
+            {
+                return taken;
             }
         }
     }
@@ -138,7 +140,7 @@ impl Gate {
     /// Gives it back and wakes all who wait, who compete for it again.
     pub fn unlock(&self, mode: Mode, at: Place) {
         point_while_held(at);
-        self.release(mode, State::wake_all_at);
+        self.release(mode, State::refresh);
     }
 
     /// Gives it back to the one who waits longest, if somebody waits.
@@ -153,7 +155,7 @@ impl Gate {
         self.release(from, |state, gate| {
             let me = state.current;
             state.gates[gate].take(to, me, at);
-            state.wake_all_at(gate);
+            state.refresh(gate);
         });
     }
 
@@ -209,47 +211,59 @@ impl Drop for Held<'_> {
 impl State {
     fn take_gate(&mut self, gate: usize, mode: Mode, at: Place) -> bool {
         let me = self.current;
-        let free = self.gates[gate].free_for(mode, me);
+        let free = self.gates[gate].free_for_newcomer(mode);
         if free {
             self.gates[gate].take(mode, me, at);
+            self.refresh(gate);
         }
         free
     }
 
-    /// The current task has waited at a gate; true if it was made its holder meanwhile.
-    fn back_at_gate(&mut self, gate: usize) -> bool {
+    /// The current task has waited at a gate: whether it holds it now; `None` if it goes on waiting.
+    fn back_at_gate(&mut self, gate: usize, mode: Mode, at: Place, wake: Wake) -> Option<bool> {
         let me = self.current;
         if std::mem::take(&mut self.me().handed) {
-            return true;
+            return Some(true);
         }
-        let waiters = &mut self.gates[gate].waiters;
-        if let Some(index) = waiters.iter().position(|(task, _)| *task == me) {
-            let (_, mode) = waiters.remove(index);
-            if matches!(mode, Mode::Exclusive | Mode::Upgrade) {
-                // Readers may have waited for this writer alone.
-                self.wake_all_at(gate);
+        let taken = wake == Wake::Woken;
+        if taken && !self.gates[gate].free_for(mode) {
+            return None;
+        }
+        self.gates[gate].waiters.retain(|(task, _)| *task != me);
+        if taken {
+            self.gates[gate].take(mode, me, at);
+        }
+        self.refresh(gate);
+        Some(taken)
+    }
+
+    /// The gate has changed: those who wait at it can run if they could take it now, and only
+    /// then. Whoever is first gets it, and the others wait on without having run.
+    fn refresh(&mut self, gate: usize) {
+        for index in 0..self.gates[gate].waiters.len() {
+            let (task, mode) = self.gates[gate].waiters[index];
+            if self.gates[gate].free_for(mode) {
+                self.wake(task);
+            } else {
+                self.wait_on(task);
             }
         }
-        false
     }
 
-    fn wake_all_at(&mut self, gate: usize) {
-        for (task, _) in std::mem::take(&mut self.gates[gate].waiters) {
-            self.wake(task);
-        }
-    }
-
+    /// Gives the gate to those who wait longest.
     fn hand_over(&mut self, gate: usize) {
         while let Some(&(task, mode)) = self.gates[gate].waiters.first() {
-            if !self.gates[gate].free_for(mode, task) {
+            if !self.gates[gate].free_for(mode) {
                 break;
             }
             self.gates[gate].waiters.remove(0);
             let at = self.task(task).at;
+            // One whose time has run out in this very instant is past waking.
             if self.wake(task) {
                 self.task(task).handed = true;
                 self.gates[gate].take(mode, task, at);
             }
         }
+        self.refresh(gate);
     }
 }

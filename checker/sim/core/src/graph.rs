@@ -118,7 +118,7 @@ impl Waiting<'_> {
             }
         }
         if let (Mode::Shared | Mode::Upgradable, Some(writer)) =
-            (mode, gate.waiting_writer(self.me).filter(|_| gate.writer.is_none()))
+            (mode, gate.waiting_writer().filter(|_| gate.writer.is_none()))
         {
             write!(f, ", behind {}, which waits to write", name(self.state, writer))?;
         }

@@ -84,7 +84,9 @@ pub fn yield_now(at: Place) {
     }
     world::take_turns(|state| {
         let now = state.now;
-        let since = *state.me().yielding_since.get_or_insert(now);
+        let task = state.me();
+        task.busy = 0;
+        let since = *task.yielding_since.get_or_insert(now);
         let pause = pause(now, since, 100, Duration::from_micros(10));
         state.begin_wait(On::Turn, at, Some(now + pause));
     });

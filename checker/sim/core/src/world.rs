@@ -83,6 +83,8 @@ pub(crate) struct Task {
     pub(crate) busy_since: Duration,
     /// Since when it does nothing but give way.
     pub(crate) yielding_since: Option<Duration>,
+    /// Its index among those that can run, if it can.
+    ready_index: usize,
 }
 
 pub(crate) struct Wait {
@@ -163,7 +165,8 @@ impl World {
         HERE.set(world);
     }
 
-    fn here() -> Option<Arc<Self>> {
+    /// The world whose schedules this OS thread runs.
+    pub(crate) fn here() -> Option<Arc<Self>> {
         HERE.try_with(|here| here.borrow().clone()).ok().flatten()
     }
 
@@ -290,8 +293,9 @@ impl State {
             busy: 0,
             busy_since: Duration::ZERO,
             yielding_since: None,
+            ready_index: 0,
         });
-        self.ready.push(id);
+        self.make_ready(id);
     }
 
     pub(crate) fn me(&mut self) -> &mut Task {
@@ -331,6 +335,15 @@ impl State {
         self.end_block(id, Wake::Woken)
     }
 
+    /// A task that was woken for something which is gone again waits on, if it has not run since.
+    pub(crate) fn wait_on(&mut self, id: TaskId) {
+        let task = self.task(id);
+        if task.state == TaskState::Ready && task.outcome == Wake::Woken {
+            task.state = TaskState::Blocked;
+            self.not_ready(id);
+        }
+    }
+
     fn end_block(&mut self, id: TaskId, outcome: Wake) -> bool {
         let task = self.task(id);
         if task.state != TaskState::Blocked {
@@ -338,7 +351,7 @@ impl State {
         }
         task.state = TaskState::Ready;
         task.outcome = outcome;
-        self.ready.push(id);
+        self.make_ready(id);
         true
     }
 
@@ -354,9 +367,17 @@ impl State {
         }
     }
 
+    fn make_ready(&mut self, id: TaskId) {
+        self.task(id).ready_index = self.ready.len();
+        self.ready.push(id);
+    }
+
     fn not_ready(&mut self, id: TaskId) {
-        if let Some(index) = self.ready.iter().position(|ready| *ready == id) {
-            self.ready.swap_remove(index);
+        let index = self.task(id).ready_index;
+        debug_assert_eq!(self.ready[index], id);
+        self.ready.swap_remove(index);
+        if let Some(moved) = self.ready.get(index).copied() {
+            self.task(moved).ready_index = index;
         }
     }
 

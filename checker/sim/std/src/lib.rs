@@ -11,8 +11,8 @@
 pub use ::std::{
     alloc, any, arch, array, ascii, backtrace, borrow, boxed, cell, char, clone, cmp, collections,
     convert, default, env, error, f32, f64, ffi, fmt, fs, future, hash, io, iter, marker, mem, net,
-    num, ops, option, os, path, pin, prelude, primitive, process, ptr, range, rc, result, slice,
-    str, string, task, vec,
+    num, ops, option, os, path, pin, primitive, process, ptr, range, rc, result, slice, str,
+    string, task, vec,
 };
 pub use ::std::{
     assert, assert_eq, assert_ne, cfg, column, compile_error, concat, dbg, debug_assert,
@@ -24,17 +24,21 @@ pub use ::std::{i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize};
 
 pub mod hint;
 pub mod panic;
+pub mod prelude;
 pub mod sync;
 pub mod thread;
 pub mod time;
 
 /// `panic!` is defined here because `std` has a module of the same name, which is replaced.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! panic {
+macro_rules! __panic {
     ($($arg:tt)*) => {
         ::core::panic!($($arg)*)
     };
 }
+
+pub use __panic as panic;
 
 /// Values that each simulated thread has for itself.
 #[macro_export]
