@@ -79,7 +79,8 @@ pub fn check(session: &Session, args: &CheckArgs) -> Result<ExitCode> {
     let tasks: Vec<&Task> = if args.tasks.is_empty() {
         course.tasks.iter().collect()
     } else {
-        let mut tasks = args.tasks.iter().map(|name| course.task(name)).collect::<Result<Vec<_>>>()?;
+        let mut tasks =
+            args.tasks.iter().map(|name| course.task(name)).collect::<Result<Vec<_>>>()?;
         tasks.sort_by(|a, b| a.name.cmp(&b.name));
         tasks.dedup_by(|a, b| a.name == b.name);
         tasks

@@ -145,9 +145,8 @@ fn binary_name(world: &str) -> String {
 fn tidy(bin: &Path) {
     let modified = |path: &Path| path.join("used").metadata().and_then(|facts| facts.modified());
     let entries = fs::read_dir(bin).into_iter().flatten().filter_map(Result::ok);
-    let mut suites: Vec<(SystemTime, PathBuf)> = entries
-        .filter_map(|entry| Some((modified(&entry.path()).ok()?, entry.path())))
-        .collect();
+    let mut suites: Vec<(SystemTime, PathBuf)> =
+        entries.filter_map(|entry| Some((modified(&entry.path()).ok()?, entry.path()))).collect();
     suites.sort();
     let excess = suites.len().saturating_sub(KEPT);
     for (_, place) in &suites[..excess] {
@@ -291,7 +290,8 @@ impl Cargo<'_> {
         let text = String::from_utf8_lossy(bytes);
         let Some((_, rest)) = text.rsplit_once("] ") else { return };
         let count = rest.split(':').next().and_then(|count| count.split_once('/'));
-        if let Some((Ok(done), Ok(total))) = count.map(|(done, total)| (done.parse(), total.parse()))
+        if let Some((Ok(done), Ok(total))) =
+            count.map(|(done, total)| (done.parse(), total.parse()))
         {
             (self.watcher)(Step::Building { done, total });
         }

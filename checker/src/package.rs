@@ -148,8 +148,11 @@ impl Generator<'_> {
     fn write_root(&self, packages: &[String]) -> Result<()> {
         let members = packages.iter().map(|name| Value::from(name.as_str())).collect();
         let workspace = table([("resolver", "3".into()), ("members", Value::Array(members))]);
-        let others = table([("*", table([("opt-level", 2.into())]).into())]);
-        let dev = table([("debug", "line-tables-only".into()), ("package", others.into())]);
+        // Optimised but for the suite and the student's crate, which are built each time. Nobody
+        // reads debug information: panics and waits name their places without.
+        let fast = || Value::from(table([("opt-level", 2.into())]));
+        let others = table([("*", fast()), (FIXTURES, fast())]);
+        let dev = table([("debug", false.into()), ("package", others.into())]);
         let profile = table([("dev", dev.into())]);
         let manifest = table([("workspace", workspace.into()), ("profile", profile.into())]);
         let folder = self.folder();
@@ -208,8 +211,13 @@ impl Generator<'_> {
             ("name", "fixtures".into()),
             ("path", text_of(&folder.join("src").join("lib.rs"))?.into()),
         ]);
+        // Its features are known, and off.
+        let features = original.get("features").and_then(Value::as_table).into_iter().flatten();
+        let features: Table =
+            features.map(|(name, _)| (name.clone(), Value::Array(Vec::new()))).collect();
         let mut manifest = package(FIXTURES);
         manifest.insert("lib".into(), library.into());
+        manifest.insert("features".into(), features.into());
         manifest.insert("dependencies".into(), self.dependencies(&used, "sim")?.into());
         Ok(manifest)
     }

@@ -10,7 +10,7 @@ use crate::verdict::CaseVerdict;
 
 /// A wait shorter than this needs no bar.
 const PATIENCE: Duration = Duration::from_millis(700);
-/// A build of more crates than these is the first one, which takes its time.
+/// A build with more crates to go than these is the first one, which takes its time.
 const MANY: u64 = 12;
 
 /// A step on the way to a verdict.
@@ -67,7 +67,7 @@ impl Bar {
             Step::WaitingForLock => self.say("another checker is building here; waiting for it"),
             Step::Fetching => self.say("fetching what the course depends on, this once"),
             Step::Building { done, total } => {
-                if *total > MANY && !self.is_terminal {
+                if total - done > MANY && !self.is_terminal {
                     self.said.call_once(|| self.say("building, which takes a while this once"));
                 }
                 self.draw("building", *done, *total);

@@ -86,8 +86,11 @@ fn read(source: &Path, shown: &str) -> Result<Vec<(PathBuf, String)>, Unreadable
         return Err(Unreadable(format!("{shown}/src is missing: the task's code belongs there")));
     }
     if !is(&src.join("lib.rs"), fs::FileType::is_file) {
-        let what = if src.join("lib.rs").is_symlink() { "is a link, not a file" } else { "is missing" };
-        return Err(Unreadable(format!("{shown}/src/lib.rs {what}: the task's code belongs there")));
+        let what =
+            if src.join("lib.rs").is_symlink() { "is a link, not a file" } else { "is missing" };
+        return Err(Unreadable(format!(
+            "{shown}/src/lib.rs {what}: the task's code belongs there"
+        )));
     }
     let mut files = Vec::new();
     let (mut folders, mut bytes) = (vec![PathBuf::new()], 0);
@@ -109,7 +112,8 @@ fn read(source: &Path, shown: &str) -> Result<Vec<(PathBuf, String)>, Unreadable
                     )));
                 }
                 let text = fs::read(entry.path()).map_err(cannot)?;
-                let text = String::from_utf8(text).map_err(|error| not_utf8(shown, &name, &error))?;
+                let text =
+                    String::from_utf8(text).map_err(|error| not_utf8(shown, &name, &error))?;
                 files.push((name, text));
             }
         }

@@ -133,7 +133,9 @@ impl Running {
                 Ok(event) => return Next::Event(event),
                 Err(RecvTimeoutError::Timeout) if left <= GLANCE => return Next::Late,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Next::Event(lost("nobody watched it")),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Next::Event(lost("nobody watched it"));
+                }
             }
         }
     }

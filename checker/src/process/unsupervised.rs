@@ -1,9 +1,9 @@
 //! Where there is no subreaper: the process and its group.
 
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::Arc;
 use std::time::Duration;
 use std::{io, io::Write, thread};
 

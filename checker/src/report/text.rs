@@ -172,13 +172,14 @@ fn failing(verdict: &TaskVerdict, case: &CaseVerdict, width: usize, lines: usize
             "it passed when it was run again, which earns nothing: a promise holds every time",
         );
     }
-    for note in &case.notes {
+    for note in case.notes.iter().filter(|note| !is_said(case, note)) {
         row("note", &in_source(verdict, note));
     }
-    if info.schedules > 1 && case.schedules > 0 {
-        let which = format!("in schedule {} of {}", case.schedules, info.schedules);
+    // One that fails at once needs no particular order.
+    if case.schedules > 1 {
         let seed = case.seed.map(|seed| format!(" (seed {seed})")).unwrap_or_default();
-        row("seen", &format!("{which}{seed}; the ones before it passed"));
+        let of = format!("in schedule {} of {}{seed}", case.schedules, info.schedules);
+        row("seen", &format!("{of}; the ones before it passed"));
     }
     text += &picture(case, width);
     text += &printed(case, lines);
@@ -204,7 +205,7 @@ fn picture(case: &CaseVerdict, width: usize) -> String {
 /// The last lines of what the code printed. It may hold anything: nothing of it steers the
 /// terminal.
 fn printed(case: &CaseVerdict, most: usize) -> String {
-    let lines: Vec<&str> = case.printed.lines().collect();
+    let lines: Vec<&str> = case.printed.lines().filter(|line| !is_said(case, line)).collect();
     if lines.is_empty() {
         return String::new();
     }
@@ -220,6 +221,15 @@ fn printed(case: &CaseVerdict, most: usize) -> String {
     text
 }
 
+/// Whether a line only tells of the panic that the failure tells of.
+fn is_said(case: &CaseVerdict, line: &str) -> bool {
+    let place = case.failure.as_ref().and_then(|failure| failure.location.as_ref());
+    place.is_some_and(|place| {
+        let place = format!("{}:{}:{}", place.file, place.line, place.column);
+        line.contains(" panicked: ") && line.contains(&place)
+    })
+}
+
 /// What to do next.
 fn advice(verdict: &TaskVerdict, case: &CaseVerdict) -> String {
     let number = verdict.task.split('-').next().unwrap_or(&verdict.task);
@@ -230,11 +240,13 @@ fn advice(verdict: &TaskVerdict, case: &CaseVerdict) -> String {
     } else {
         format!(" --source {}", verdict.source)
     };
-    let seed = case.seed.map(|seed| format!(" --seed {seed}")).unwrap_or_default();
+    let seed = case.seed.filter(|_| case.schedules > 1);
+    let seed = seed.map(|seed| format!(" --seed {seed}")).unwrap_or_default();
     let again = format!("cargo run -- check {number}{which} --case {}{seed}", case.info.name);
     let mut text = format!("  {:9} {again}\n", "again");
     if verdict.is_exercise() {
-        let _ = writeln!(text, "  {:9} cargo run -- hint {number} --case {}", "a hint", case.info.name);
+        let _ =
+            writeln!(text, "  {:9} cargo run -- hint {number} --case {}", "a hint", case.info.name);
     }
     if !case.info.lesson.is_empty() {
         let _ = writeln!(text, "  {:9} COURSE.md#{}", "the why", case.info.lesson);
