@@ -19,6 +19,9 @@ pub struct Handle {
     name: Option<Arc<str>>,
 }
 
+/// So many can live at once, each with a stack of its own.
+const MOST: usize = 4_096;
+
 /// What a simulated thread does. It is leaked, not dropped, when the schedule ends before its turn
 /// comes.
 struct Body<B>(ManuallyDrop<B>);
@@ -53,7 +56,9 @@ pub fn spawn_scoped<'scope, B: FnOnce() + Send + 'scope>(
 }
 
 fn begin(name: Option<String>, at: Place, start: impl FnOnce() -> usize) -> Handle {
-    assert!(world::inside(), "a thread is begun outside a simulated schedule ({at})");
+    let alive = world::with(State::alive);
+    let alive = alive.unwrap_or_else(|| panic!("a thread is begun outside a schedule ({at})"));
+    assert!(alive < MOST, "{MOST} threads live at once, and another one is begun ({at})");
     let id = TaskId(start());
     let name: Option<Arc<str>> = name.map(Into::into);
     let epoch = world::with(|state| {

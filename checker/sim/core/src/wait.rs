@@ -140,7 +140,7 @@ impl State {
         if task.busy == BUSY {
             task.busy_since = now;
         }
-        Some(pause(now, task.busy_since, 1_000, Duration::from_micros(1)))
+        Some(pause(now, task.busy_since, 4_000, Duration::from_micros(1)))
     }
 
     /// The current task is at a scheduling point; true if it pauses there.

@@ -276,7 +276,7 @@ impl State {
     }
 
     pub(crate) fn add_task(&mut self, id: TaskId, name: Option<Arc<str>>, spawned_at: Place) {
-        assert_eq!(id.0, self.tasks.len(), "Shuttle numbers its threads in order");
+        debug_assert_eq!(id.0, self.tasks.len(), "Shuttle numbers its threads in order");
         self.tasks.push(Task {
             name,
             spawned_at,
@@ -296,6 +296,11 @@ impl State {
             ready_index: 0,
         });
         self.make_ready(id);
+    }
+
+    /// How many simulated threads have not ended.
+    pub(crate) fn alive(&mut self) -> usize {
+        self.tasks.iter().filter(|task| task.state != TaskState::Ended).count()
     }
 
     pub(crate) fn me(&mut self) -> &mut Task {

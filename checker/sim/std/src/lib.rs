@@ -15,12 +15,15 @@ pub use ::std::{
     string, task, vec,
 };
 pub use ::std::{
-    assert, assert_eq, assert_ne, cfg, column, compile_error, concat, dbg, debug_assert,
-    debug_assert_eq, debug_assert_ne, eprint, eprintln, file, format, format_args, include,
-    include_bytes, include_str, is_x86_feature_detected, line, matches, module_path, option_env,
-    print, println, stringify, todo, unimplemented, unreachable, write, writeln,
+    assert, assert_eq, assert_ne, cfg, cfg_select, column, compile_error, concat, dbg,
+    debug_assert, debug_assert_eq, debug_assert_ne, eprint, eprintln, file, format, format_args,
+    include, include_bytes, include_str, line, matches, module_path, option_env, print, println,
+    stringify, todo, unimplemented, unreachable, write, writeln,
 };
 pub use ::std::{i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize};
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+pub use ::std::is_x86_feature_detected;
 
 pub mod hint;
 pub mod panic;

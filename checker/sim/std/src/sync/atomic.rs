@@ -158,10 +158,10 @@ macro_rules! common {
 
 /// Read-modify-write operations with one operand.
 macro_rules! fetch {
-    ($t:ty: $($op:ident)*) => {
+    ($operand:ty => $t:ty: $($op:ident)*) => {
         $(
             #[track_caller]
-            pub fn $op(&self, val: $t, order: Ordering) -> $t {
+            pub fn $op(&self, val: $operand, order: Ordering) -> $t {
                 sim::point(Location::caller());
                 self.real.$op(val, order)
             }
@@ -175,7 +175,7 @@ macro_rules! integer {
             common!($name, $t);
 
             impl $name {
-                fetch!($t: fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min);
+                fetch!($t => $t: fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min);
             }
 
             impl Default for $name {
@@ -203,7 +203,7 @@ integer! {
 common!(AtomicBool, bool);
 
 impl AtomicBool {
-    fetch!(bool: fetch_and fetch_nand fetch_or fetch_xor);
+    fetch!(bool => bool: fetch_and fetch_nand fetch_or fetch_xor);
 
     #[track_caller]
     pub fn fetch_not(&self, order: Ordering) -> bool {
@@ -219,6 +219,10 @@ impl Default for AtomicBool {
 }
 
 common!(AtomicPtr<T>, *mut T);
+
+impl<T> AtomicPtr<T> {
+    fetch!(usize => *mut T: fetch_ptr_add fetch_ptr_sub fetch_byte_add fetch_byte_sub fetch_or fetch_and fetch_xor);
+}
 
 impl<T> Default for AtomicPtr<T> {
     fn default() -> Self {

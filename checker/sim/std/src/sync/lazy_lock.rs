@@ -1,7 +1,7 @@
 //! `std::sync::LazyLock`.
 
 use ::std::fmt;
-use ::std::ops::Deref;
+use ::std::ops::{Deref, DerefMut};
 use ::std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use ::std::sync::{Mutex, PoisonError};
 
@@ -36,13 +36,36 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
             return value;
         }
         let _held = this.gate.hold(at);
-        if this.value.get().is_none() {
-            let make = this.make.lock().unwrap_or_else(PoisonError::into_inner).take();
+        this.make();
+        this.value.get().expect("just set")
+    }
+
+    #[track_caller]
+    pub fn force_mut(this: &mut Self) -> &mut T {
+        this.make();
+        this.value.get_mut().expect("just set")
+    }
+
+    /// Makes the value, if there is none; the caller is the only one who can.
+    fn make(&self) {
+        if self.value.get().is_none() {
+            let make = self.make.lock().unwrap_or_else(PoisonError::into_inner).take();
             let make = make.expect("LazyLock instance has previously been poisoned");
             // Full only if `make` came here itself, which the gate does not let happen.
-            let _ = this.value.set(make());
+            let _ = self.value.set(make());
         }
-        this.value.get().expect("just set")
+    }
+}
+
+impl<T, F> LazyLock<T, F> {
+    #[track_caller]
+    pub fn get(this: &Self) -> Option<&T> {
+        sim::point(Location::caller());
+        this.value.get()
+    }
+
+    pub fn get_mut(this: &mut Self) -> Option<&mut T> {
+        this.value.get_mut()
     }
 }
 
@@ -52,6 +75,13 @@ impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
     #[track_caller]
     fn deref(&self) -> &T {
         Self::force(self)
+    }
+}
+
+impl<T, F: FnOnce() -> T> DerefMut for LazyLock<T, F> {
+    #[track_caller]
+    fn deref_mut(&mut self) -> &mut T {
+        Self::force_mut(self)
     }
 }
 

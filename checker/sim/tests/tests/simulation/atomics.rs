@@ -32,7 +32,9 @@ fn loading_and_storing_is_two_steps() {
                 })
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(count.load(Ordering::SeqCst), 2, "one addition got lost");
     });
     assert!(message.contains("one addition got lost"), "{message}");

@@ -23,7 +23,9 @@ fn a_mutex_excludes() {
                 })
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(*count.lock().unwrap(), 20);
     });
 }
@@ -171,7 +173,7 @@ fn a_lock_left_in_a_static_is_free_in_the_next_schedule() {
         || {
             thread::spawn(|| {
                 let _held = LOCK.lock().unwrap();
-                thread::sleep(Duration::from_secs(3_600));
+                thread::sleep(Duration::from_hours(1));
             });
             let start = Instant::now();
             *LOCK.lock().unwrap() += 1;

@@ -96,6 +96,7 @@ fn macros_and_derives() {
 }
 
 #[test]
+#[expect(clippy::assertions_on_constants, clippy::unnecessary_literal_unwrap, reason = "they fail")]
 fn panics_speak_as_always() {
     fn says(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
         sim_tests::message(&*std::panic::catch_unwind(f).unwrap_err())
@@ -114,6 +115,7 @@ fn panics_speak_as_always() {
 }
 
 #[test]
+#[expect(clippy::legacy_numeric_constants, reason = "the module is there")]
 fn modules() {
     let mut map: HashMap<&str, Derived> = HashMap::from([("a", Derived(1))]);
     map.entry("b").or_default().0 += 1;

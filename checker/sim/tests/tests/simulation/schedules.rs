@@ -99,7 +99,7 @@ fn threads_left_running_are_left_alone() {
                 thread::park();
             });
         }
-        if sim::schedules_run() % 2 == 0 {
+        if sim::schedules_run().is_multiple_of(2) {
             thread::sleep(Duration::from_millis(35));
         }
     });

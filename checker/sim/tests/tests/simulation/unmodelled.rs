@@ -14,10 +14,10 @@ fn compile(lines: &str) -> (bool, String) {
     let manifest = format!(
         "[package]\nname = \"student\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
          [dependencies]\n\
-         std = {{ package = \"sim-std\", path = {:?} }}\n\
-         parking_lot = {{ package = \"sim-parking-lot\", path = {:?} }}\n\n[workspace]\n",
-        sim.join("std"),
-        sim.join("parking_lot"),
+         std = {{ package = \"sim-std\", path = '{}' }}\n\
+         parking_lot = {{ package = \"sim-parking-lot\", path = '{}' }}\n\n[workspace]\n",
+        sim.join("std").display(),
+        sim.join("parking_lot").display(),
     );
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();

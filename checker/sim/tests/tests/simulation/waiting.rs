@@ -23,6 +23,7 @@ fn named(name: &str, body: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
+#[expect(clippy::many_single_char_names, reason = "one for each thread")]
 fn each_thread_has_a_line() {
     sim::explore(
         0,
@@ -56,7 +57,7 @@ fn each_thread_has_a_line() {
             thread::sleep(Duration::from_micros(1_250));
             named("F", move || drop(f.2.write().unwrap()));
             named("G", move || _ = receiver.recv().and_then(|()| receiver.recv()));
-            named("H", move || _ = v.get_or_init(thread::park));
+            named("H", move || v.get_or_init(thread::park).to_owned());
             named("I", move || sender.send(()).and_then(|()| sender.send(())).unwrap());
             let last = thread::spawn(move || w.wait().to_owned());
             thread::sleep(Duration::from_millis(1));

@@ -1,10 +1,14 @@
-//! What 1,000 schedules cost: `cargo run -p sim-tests --release --example speed`.
+//! What 1,000 schedules cost: `cargo run -p sim-std --release --example speed`.
 
 use std::fs;
-use std::process::Command;
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use sim_parking_lot::{Condvar, Mutex};
+use sim_std::sync::Arc;
+use sim_std::sync::atomic::{AtomicBool, Ordering};
+use sim_std::{sync, thread};
+
+const ROUNDS: u32 = 5;
 
 fn main() {
     measure("4 threads, 10 locks each", locks);
@@ -15,31 +19,25 @@ fn main() {
     measure("a background thread left running", left);
 }
 
-/// The wall clock, which the simulated `std` does not have.
-fn uptime() -> f64 {
-    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
-    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default()
-}
-
+/// The most memory that the process has had, where the system tells.
 fn memory() -> u64 {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or_default()
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default()
+        / 1_024
 }
 
 fn measure(what: &str, body: fn()) {
-    let _ = Command::new("true");
-    let rounds: u32 = 5;
-    let start = uptime();
-    for round in 0..rounds {
+    let start = Instant::now();
+    for round in 0..ROUNDS {
         sim::explore(u64::from(round) * 1_000, 1_000, |lines| panic!("{lines:?}"), body);
     }
-    let took = (uptime() - start) / f64::from(rounds);
-    println!("{what:40} {:6.0} ms for 1,000 schedules, peak {} MiB", took * 1e3, memory() / 1_024);
+    let took = start.elapsed() / ROUNDS;
+    println!("{what:40} {:6} ms for 1,000 schedules, peak {} MiB", took.as_millis(), memory());
 }
 
 fn locks() {
-    let count = parking_lot::Mutex::new(0);
+    let count = Mutex::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -53,7 +51,7 @@ fn locks() {
 }
 
 fn joined() {
-    let count = Arc::new(std::sync::Mutex::new(0));
+    let count = Arc::new(sync::Mutex::new(0));
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let count = Arc::clone(&count);
@@ -64,13 +62,15 @@ fn joined() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_eq!(*count.lock().unwrap(), 40);
 }
 
 fn condvar() {
-    let free = parking_lot::Mutex::new(2);
-    let returned = parking_lot::Condvar::new();
+    let free = Mutex::new(2);
+    let returned = Condvar::new();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -89,7 +89,7 @@ fn condvar() {
 }
 
 fn crowd() {
-    let count = parking_lot::Mutex::new(0);
+    let count = Mutex::new(0);
     thread::scope(|scope| {
         for _ in 0..64 {
             scope.spawn(|| {
@@ -102,20 +102,20 @@ fn crowd() {
 }
 
 fn poller() {
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             thread::sleep(Duration::from_secs(1));
-            done.store(true, std::sync::atomic::Ordering::Release);
+            done.store(true, Ordering::Release);
         });
-        while !done.load(std::sync::atomic::Ordering::Acquire) {
+        while !done.load(Ordering::Acquire) {
             thread::sleep(Duration::from_millis(1));
         }
     });
 }
 
 fn left() {
-    let data = Arc::new(std::sync::Mutex::new(vec![0_u8; 1_000]));
+    let data = Arc::new(sync::Mutex::new(vec![0_u8; 1_000]));
     for _ in 0..2 {
         let data = Arc::clone(&data);
         thread::spawn(move || {
