@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use toml::{Table, Value};
+use serde_json::{Map, Value, json};
 
 use crate::course::{Course, Task};
 use crate::snapshot::Snapshot;
@@ -60,34 +60,31 @@ pub fn own_crates(course: &Course) -> Result<Vec<PathBuf>> {
     Ok(crates.0.keys().filter_map(|name| crates.folder(name)).collect())
 }
 
+/// What a manifest says a package depends on.
+type Table = Map<String, Value>;
+
 /// The course's `[workspace.dependencies]`, with paths made absolute.
 struct Crates(Table);
 
 impl Crates {
     fn of(course: &Course) -> Result<Self> {
-        let path = course.root.join("Cargo.toml");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let manifest: Table =
-            text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
-        let mut crates = manifest
-            .get("workspace")
-            .and_then(|workspace| workspace.get("dependencies"))
-            .and_then(Value::as_table)
-            .cloned()
-            .unwrap_or_default();
-        for value in crates.iter_mut().filter_map(|(_, value)| value.as_table_mut()) {
-            if let Some(Value::String(path)) = value.get_mut("path") {
-                *path = text_of(&course.root.join(&path))?;
+        let mut manifest = read(&course.root.join("Cargo.toml"))?;
+        let mut crates = match manifest.pointer_mut("/workspace/dependencies") {
+            Some(Value::Object(crates)) => std::mem::take(crates),
+            _ => Table::new(),
+        };
+        for (_, said) in &mut crates {
+            if let Some(path) = said.get("path").and_then(Value::as_str) {
+                said["path"] = text_of(&course.root.join(path))?.into();
             }
         }
         Ok(Self(crates))
     }
 
-    fn get(&self, name: &str) -> Result<Table> {
+    fn get(&self, name: &str) -> Result<Value> {
         match self.0.get(name) {
-            Some(Value::String(version)) => Ok(table([("version", version.as_str().into())])),
-            Some(Value::Table(table)) => Ok(table.clone()),
+            Some(Value::String(version)) => Ok(json!({ "version": version })),
+            Some(said @ Value::Object(_)) => Ok(said.clone()),
             _ => Err(anyhow!("the course's [workspace.dependencies] do not name `{name}`")),
         }
     }
@@ -115,27 +112,30 @@ impl Generator<'_> {
         self.course.tasks.iter().filter(move |task| task.facts.family == *family)
     }
 
+    fn is_simulated(&self) -> bool {
+        self.family().any(|task| task.facts.simulated)
+    }
+
     fn write(&self) -> Result<Workspace> {
         let folder = self.folder();
         let anchor = format!("{}-family", self.task.facts.family);
-        let mut packages = vec![anchor.clone()];
-        self.write_package(&anchor, self.anchor(&anchor)?, "lib.rs", "")?;
-        if self.family().any(|task| task.facts.simulated)
-            && self.crates.folder("fixtures").is_some()
-        {
-            self.write_package(FIXTURES, self.fixtures()?, "", "")?;
+        self.write_package(&anchor, self.anchor()?)?;
+        put(&folder.join(&anchor).join("lib.rs"), "")?;
+        let mut packages = vec![anchor];
+        if self.is_simulated() && self.crates.folder("fixtures").is_some() {
+            self.write_package(FIXTURES, self.fixtures()?)?;
         }
         for (world, engine) in [("real", "real"), ("sim", "simulated")] {
             if world == "sim" && !self.task.facts.simulated {
                 continue;
             }
             let names = Names::new(self.task, world);
-            self.write_package(&names.graded, self.graded(&names, world)?, "", "")?;
+            self.write_package(&names.graded, self.graded(world)?)?;
+            self.write_package(&names.suite, self.suite(&names, world)?)?;
             let library = names.suite.replace('-', "_");
-            let main = format!(
-                "fn main() {{\n    harness::serve({library}::suite(), harness::{engine})\n}}\n"
-            );
-            self.write_package(&names.suite, self.suite(&names, world)?, "main.rs", &main)?;
+            let main =
+                format!("fn main() {{ harness::serve({library}::suite(), harness::{engine}) }}\n");
+            put(&folder.join(&names.suite).join("main.rs"), &main)?;
             // The graded crates come along as dependencies. Asked for by name, both libraries of one
             // name would be laid in one place.
             packages.push(names.suite);
@@ -146,15 +146,14 @@ impl Generator<'_> {
 
     /// The workspace's own manifest, and a lock file that begins as the course's.
     fn write_root(&self, packages: &[String]) -> Result<()> {
-        let members = packages.iter().map(|name| Value::from(name.as_str())).collect();
-        let workspace = table([("resolver", "3".into()), ("members", Value::Array(members))]);
         // Optimised but for the suite and the student's crate, which are built each time. Nobody
         // reads debug information: panics and waits name their places without.
-        let fast = || Value::from(table([("opt-level", 2.into())]));
-        let others = table([("*", fast()), (FIXTURES, fast())]);
-        let dev = table([("debug", false.into()), ("package", others.into())]);
-        let profile = table([("dev", dev.into())]);
-        let manifest = table([("workspace", workspace.into()), ("profile", profile.into())]);
+        let fast = json!({ "opt-level": 2 });
+        let profile = json!({ "debug": false, "package": { "*": fast, FIXTURES: fast } });
+        let manifest = json!({
+            "workspace": { "resolver": "3", "members": packages },
+            "profile": { "dev": profile },
+        });
         let folder = self.folder();
         put(&folder.join("Cargo.toml"), &toml::to_string(&manifest)?)?;
         let (lock, first) = (folder.join("Cargo.lock"), self.course.root.join("Cargo.lock"));
@@ -169,152 +168,102 @@ impl Generator<'_> {
     /// A package without code that depends on everything that the family's packages may use. It
     /// is part of every build, so that features are unified in one way and nothing is compiled
     /// twice, whichever task is built.
-    fn anchor(&self, name: &str) -> Result<Table> {
-        let all: BTreeSet<&str> = self
-            .family()
-            .flat_map(|task| task.facts.dependencies.iter().chain(&task.facts.suite_dependencies))
+    fn anchor(&self) -> Result<Value> {
+        let facts = self.family().map(|task| &task.facts);
+        let all: BTreeSet<&str> = facts
+            .flat_map(|facts| facts.dependencies.iter().chain(&facts.suite_dependencies))
             .map(String::as_str)
             .collect();
-        let mut dependencies = Table::new();
-        for name in all {
-            dependencies.insert(name.to_owned(), self.dependency(name, "real")?.into());
-        }
-        if self.family().any(|task| task.facts.simulated) {
-            for (of, _) in STAND_INS {
-                // A made-up course need not have them all.
-                if let Ok(dependency) = self.dependency(of, "sim") {
-                    dependencies.insert(format!("sim-{of}"), dependency.into());
-                }
+        let mut dependencies = self.dependencies(all, "real")?;
+        for (of, _) in STAND_INS.iter().filter(|_| self.is_simulated()) {
+            // A made-up course need not have them all.
+            if let Ok(dependency) = self.dependency(of, "sim") {
+                dependencies.insert(format!("sim-{of}"), dependency);
             }
         }
-        let mut manifest = package(name);
-        manifest.insert("lib".into(), table([("path", "lib.rs".into())]).into());
-        manifest.insert("dependencies".into(), dependencies.into());
-        Ok(manifest)
+        Ok(json!({ "lib": { "path": "lib.rs" }, "dependencies": dependencies }))
     }
 
     /// `fixtures` over the simulation: its source, what it depends on without any feature, and the
     /// stand-ins.
-    fn fixtures(&self) -> Result<Table> {
+    fn fixtures(&self) -> Result<Value> {
         let folder = self.crates.folder("fixtures").unwrap_or_default();
-        let path = folder.join("Cargo.toml");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let original: Table =
-            text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
-        let used = original.get("dependencies").and_then(Value::as_table).into_iter().flatten();
-        let is_optional =
-            |value: &Value| value.get("optional").and_then(Value::as_bool).unwrap_or_default();
-        let used: Vec<&str> =
-            used.filter(|(_, value)| !is_optional(value)).map(|(name, _)| name.as_str()).collect();
-        let library = table([
-            ("name", "fixtures".into()),
-            ("path", text_of(&folder.join("src").join("lib.rs"))?.into()),
-        ]);
+        let original = read(&folder.join("Cargo.toml"))?;
+        let keys = |section: &str| original[section].as_object().into_iter().flatten();
+        let used = keys("dependencies").filter(|(_, said)| said["optional"] != true);
         // Its features are known, and off.
-        let features = original.get("features").and_then(Value::as_table).into_iter().flatten();
-        let features: Table =
-            features.map(|(name, _)| (name.clone(), Value::Array(Vec::new()))).collect();
-        let mut manifest = package(FIXTURES);
-        manifest.insert("lib".into(), library.into());
-        manifest.insert("features".into(), features.into());
-        manifest.insert("dependencies".into(), self.dependencies(&used, "sim")?.into());
-        Ok(manifest)
+        let features: Table = keys("features").map(|(name, _)| (name.clone(), json!([]))).collect();
+        Ok(json!({
+            "lib": { "name": "fixtures", "path": text_of(&folder.join("src").join("lib.rs"))? },
+            "features": features,
+            "dependencies": self.dependencies(used.map(|(name, _)| name.as_str()), "sim")?,
+        }))
     }
 
-    fn graded(&self, names: &Names, world: &str) -> Result<Table> {
-        let library = table([
-            ("name", self.task.library().into()),
-            ("path", text_of(&self.snapshot.folder.join("lib.rs"))?.into()),
-        ]);
-        let rust = table([("unsafe_code", "forbid".into())]);
-        let mut manifest = package(&names.graded);
-        manifest.insert("lib".into(), library.into());
-        let used: Vec<&str> = self.task.facts.dependencies.iter().map(String::as_str).collect();
-        manifest.insert("dependencies".into(), self.dependencies(&used, world)?.into());
-        manifest.insert("lints".into(), table([("rust", rust.into())]).into());
-        Ok(manifest)
+    fn graded(&self, world: &str) -> Result<Value> {
+        let used = self.task.facts.dependencies.iter().map(String::as_str);
+        Ok(json!({
+            "lib": { "name": self.task.library(), "path": text_of(&self.snapshot.folder.join("lib.rs"))? },
+            "dependencies": self.dependencies(used, world)?,
+            "lints": { "rust": { "unsafe_code": "forbid" } },
+        }))
     }
 
-    fn suite(&self, names: &Names, world: &str) -> Result<Table> {
-        let library = table([
-            ("name", names.suite.replace('-', "_").into()),
-            ("path", text_of(&self.task.suite.join("src").join("lib.rs"))?.into()),
-        ]);
-        let binary = table([("name", names.suite.as_str().into()), ("path", "main.rs".into())]);
-        let mut manifest = package(&names.suite);
-        manifest.insert("lib".into(), library.into());
-        manifest.insert("bin".into(), Value::Array(vec![binary.into()]));
-        let mut used: Vec<&str> =
-            self.task.facts.suite_dependencies.iter().map(String::as_str).collect();
-        if !used.contains(&"harness") {
-            used.push("harness");
-        }
-        let mut dependencies = self.dependencies(&used, world)?;
-        let graded = table([
-            ("package", names.graded.as_str().into()),
-            ("path", format!("../{}", names.graded).into()),
-        ]);
-        dependencies.insert(self.task.library(), graded.into());
-        manifest.insert("dependencies".into(), dependencies.into());
-        Ok(manifest)
+    fn suite(&self, names: &Names, world: &str) -> Result<Value> {
+        let used = self.task.facts.suite_dependencies.iter().map(String::as_str);
+        let mut dependencies = self.dependencies(used.chain(["harness"]), world)?;
+        let graded = json!({ "package": names.graded, "path": format!("../{}", names.graded) });
+        dependencies.insert(self.task.library(), graded);
+        let path = self.task.suite.join("src").join("lib.rs");
+        Ok(json!({
+            "lib": { "name": names.suite.replace('-', "_"), "path": text_of(&path)? },
+            "bin": [{ "name": names.suite, "path": "main.rs" }],
+            "dependencies": dependencies,
+        }))
     }
 
-    fn dependencies(&self, names: &[&str], world: &str) -> Result<Table> {
-        let mut table = Table::new();
-        if world == "sim" {
-            table.insert("std".into(), self.dependency("std", world)?.into());
-        }
-        for name in names {
-            table.insert((*name).to_owned(), self.dependency(name, world)?.into());
-        }
-        Ok(table)
+    fn dependencies<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+        world: &str,
+    ) -> Result<Table> {
+        let std = (world == "sim").then_some("std");
+        let names = std.into_iter().chain(names);
+        names.map(|name| Ok((name.to_owned(), self.dependency(name, world)?))).collect()
     }
 
     /// What a package of this world says to depend on `name`.
-    fn dependency(&self, name: &str, world: &str) -> Result<Table> {
-        let stand_in = STAND_INS.iter().find(|(of, _)| *of == name).map(|(_, stand_in)| stand_in);
-        if let (Some(stand_in), "sim") = (stand_in, world) {
-            let mut dependency = self.by_package(stand_in)?;
-            dependency.insert("package".into(), (*stand_in).into());
+    fn dependency(&self, name: &str, world: &str) -> Result<Value> {
+        let stand_in = STAND_INS.iter().find(|(of, _)| world == "sim" && *of == name);
+        if let Some((_, stand_in)) = stand_in {
+            let mut dependency = match *stand_in {
+                FIXTURES => json!({ "path": text_of(&self.folder().join(FIXTURES))? }),
+                name => self.crates.get(name)?,
+            };
+            dependency["package"] = (*stand_in).into();
             return Ok(dependency);
         }
         let mut dependency = self.crates.get(name)?;
-        if name == "harness" && self.family().any(|task| task.facts.simulated) {
+        if name == "harness" && self.is_simulated() {
             // In the whole family, so that it is compiled once.
-            dependency.insert("features".into(), Value::Array(vec!["sim".into()]));
+            dependency["features"] = json!(["sim"]);
         }
         Ok(dependency)
     }
 
-    fn by_package(&self, name: &str) -> Result<Table> {
-        if name == FIXTURES {
-            Ok(table([("path", text_of(&self.folder().join(FIXTURES))?.into())]))
-        } else {
-            self.crates.get(name)
-        }
-    }
-
-    /// Writes a generated package: its manifest and, unless its source is elsewhere, its one file.
-    fn write_package(&self, name: &str, manifest: Table, file: &str, text: &str) -> Result<()> {
-        let folder = self.folder().join(name);
-        put(&folder.join("Cargo.toml"), &toml::to_string(&manifest)?)?;
-        if file.is_empty() { Ok(()) } else { put(&folder.join(file), text) }
+    /// Writes a generated package's manifest.
+    fn write_package(&self, name: &str, mut manifest: Value) -> Result<()> {
+        manifest["package"] =
+            json!({ "name": name, "version": "0.0.0", "edition": "2024", "publish": false });
+        put(&self.folder().join(name).join("Cargo.toml"), &toml::to_string(&manifest)?)
     }
 }
 
-fn package(name: &str) -> Table {
-    let package = table([
-        ("name", name.into()),
-        ("version", "0.0.0".into()),
-        ("edition", "2024".into()),
-        ("publish", false.into()),
-    ]);
-    table([("package", package.into())])
-}
-
-fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {
-    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+/// Reads a manifest.
+fn read(path: &Path) -> Result<Value> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not TOML", path.display()))
 }
 
 /// Paths in a manifest are text.

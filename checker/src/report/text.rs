@@ -263,7 +263,7 @@ fn closing(verdict: &TaskVerdict) -> String {
         (left, false) if verdict.state == State::NotBegun => {
             (ODD, format!("not begun: {left} cases are waiting for your code"))
         }
-        (left, false) => (BAD, format!("✗ {} cases pass, {left} do not", count(true))),
+        (_, false) => (BAD, format!("✗ {} of {} cases pass", count(true), verdict.cases.len())),
     };
     format!("\n{}, {points}\n", paint(style, &words))
 }

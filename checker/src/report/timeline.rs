@@ -11,19 +11,22 @@ use ledger::{Conn, Event, What};
 
 /// More rows of one kind than this tell less.
 const MOST_ROWS: usize = 8;
-/// Columns that an event takes at least: else names do not fit between them.
-const LEAST_STEP: usize = 3;
+/// Columns that an event takes at least, and those that it takes where there is room: names have to
+/// fit between them.
+const STEPS: (usize, usize) = (3, 11);
+/// Columns behind the last event, to see what goes on.
+const TAIL: usize = 5;
 /// Columns kept free for what is said behind the rows.
-const REMARKS: usize = 22;
+const REMARKS: usize = 20;
 
 /// The picture, at most `width` columns wide; empty if nothing happened.
 pub fn draw(events: &[Event], width: usize) -> String {
-    let drawn: Vec<&Event> = events.iter().filter(|event| is_drawn(&event.what)).collect();
+    let drawn = worth_drawing(events);
     let Some(last) = drawn.last() else { return String::new() };
     let names = drawn.iter().map(|event| event.thread.chars().count()).max().unwrap_or_default();
     let label = names.clamp("conn 100".len(), 16) + 2;
     let area = width.saturating_sub(label + REMARKS).max(24);
-    let most = area / LEAST_STEP;
+    let most = (area - TAIL) / STEPS.0;
     let skipped = drawn.len().saturating_sub(most);
     let scale = Scale::new(&drawn, skipped, area);
 
@@ -84,18 +87,39 @@ pub fn draw(events: &[Event], width: usize) -> String {
 /// What the signs mean.
 pub fn legend(picture: &str) -> String {
     let signs = [
-        ("├", "├─┤ held"),
-        ("·", "·· idle or waiting"),
-        ("~", "~~ being opened"),
-        ("✗", "✗ ended badly"),
+        ('├', "├─┤ held"),
+        ('┄', "┄┄ idle"),
+        ('~', "~~ being opened"),
+        ('·', "·· waiting"),
+        ('┘', "┘ closed"),
     ];
     let used: Vec<&str> =
-        signs.iter().filter(|(sign, _)| picture.contains(sign)).map(|(_, words)| *words).collect();
+        signs.iter().filter(|(sign, _)| picture.contains(*sign)).map(|(_, words)| *words).collect();
     used.join("   ")
 }
 
-fn is_drawn(what: &What) -> bool {
-    !matches!(what, What::Note { .. } | What::Queried { .. } | What::Pinged { alive: true, .. })
+/// The events without those that take a column and tell nothing: questions that were answered at
+/// once, openings that nothing came between.
+fn worth_drawing(events: &[Event]) -> Vec<&Event> {
+    let span = |from: &Event, to: &Event| to.at.saturating_sub(from.at);
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Vec::new() };
+    let moment = span(first, last) / 100;
+    let is_drawn = |(index, event): &(usize, &Event)| match &event.what {
+        What::Note { .. } | What::Queried { .. } | What::Pinged { alive: true, .. } => false,
+        What::Asked => {
+            let mut later = events[index + 1..].iter().filter(|later| later.thread == event.thread);
+            let is_answer = |what: &What| matches!(what, What::Got { .. } | What::GaveUp { .. });
+            later.find(|later| is_answer(&later.what)).is_none_or(|answer| {
+                matches!(answer.what, What::GaveUp { .. }) || span(event, answer) > moment
+            })
+        }
+        What::Connecting { conn } => {
+            let next = events.get(index + 1);
+            next.is_none_or(|next| next.what != What::Opened { conn: *conn } || next.at != event.at)
+        }
+        _ => true,
+    };
+    events.iter().enumerate().filter(is_drawn).map(|(_, event)| event).collect()
 }
 
 /// Keeps the rows that something happened in last; says how many are gone.
@@ -160,17 +184,18 @@ struct Scale {
 impl Scale {
     fn new(drawn: &[&Event], skipped: usize, area: usize) -> Self {
         let shown = &drawn[skipped..];
-        // The root, so that one long sleep leaves room for the rest.
+        let (steps, room) = (shown.len().saturating_sub(1), area - TAIL);
+        // Two thirds of the width for the events, one for the time between them: its root, so that
+        // one long sleep leaves room for the rest.
+        let least = (room * 2 / 3 / steps.max(1)).clamp(STEPS.0, STEPS.1);
+        let spare = room.saturating_sub(steps * least) as f64;
         let weight = |pair: &[&Event]| pair[1].at.saturating_sub(pair[0].at).as_secs_f64().sqrt();
         let total: f64 = shown.windows(2).map(weight).sum();
-        let steps = shown.len().saturating_sub(1);
-        let spare = (area - 1).saturating_sub(steps * LEAST_STEP) as f64;
-        let even = if total > 0.0 { 0.0 } else { (spare / steps.max(1) as f64).min(8.0) };
         let mut columns = vec![0; skipped + 1];
         let mut place = 0.0;
         for pair in shown.windows(2) {
-            let share = if total > 0.0 { weight(pair) / total * spare } else { even };
-            place += LEAST_STEP as f64 + share;
+            let share = if total > 0.0 { weight(pair) / total * spare } else { 0.0 };
+            place += least as f64 + share;
             columns.push((place as usize).min(area - 1));
         }
         Self { columns }
@@ -220,7 +245,10 @@ impl ConnRow {
         let who = || event.thread.clone();
         match &event.what {
             What::Connecting { .. } => self.become_(State::Opening, now),
-            What::Opened { .. } => self.become_(State::Idle, now),
+            What::Opened { .. } => {
+                self.remark = None;
+                self.become_(State::Idle, now);
+            }
             What::Refused { error, .. } => {
                 self.ends_badly(now, format!("not opened: {error}"));
             }
@@ -263,7 +291,7 @@ impl ConnRow {
         let marks: Vec<usize> = (from..=to).filter(|column| self.cells[*column] == '✗').collect();
         match &self.state {
             State::Opening => fill(&mut self.cells, from, to, '~'),
-            State::Idle => fill(&mut self.cells, from, to, '·'),
+            State::Idle => fill(&mut self.cells, from, to, '┄'),
             State::Held { by } => {
                 bar(&mut self.cells, from, to, by, !matches!(state, State::Held { .. }))
             }
@@ -329,15 +357,13 @@ impl ThreadRow {
             return;
         }
         let Some(asked) = self.asked.take() else { return };
-        // An answer in the same breath is no wait.
-        let at_once = now.index == asked.index + 1 && now.at == asked.at;
         match &event.what {
             What::GaveUp { error } => {
                 self.wait(asked, now);
                 self.cells[now.column] = '✗';
                 self.remark = with_reason(error, idle_since);
             }
-            What::Got { conn } if !at_once => {
+            What::Got { conn } => {
                 self.wait(asked, now);
                 self.cells[now.column] = '▸';
                 self.remark = format!("got {conn}");
