@@ -1,0 +1,220 @@
+//! The pool beneath: it has no connections to pool, and answers as the story says.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::error::Error;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::panic;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fixtures::exchange::ScriptedPanic;
+use fixtures::{BlockingPool, Refusal};
+use ledger::{Event, Log, What};
+
+/// What the pool does with an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Lends a connection; if all are lent, says so with a time-out when the time is over.
+    Lend,
+    /// Says that no connection became free in time.
+    TimeOut,
+    /// Says that no connection could be opened.
+    Refuse,
+    /// Panics.
+    Panic,
+}
+
+/// A pool that plays a script. Clones share it.
+#[derive(Clone)]
+pub(crate) struct ScriptedPool(Arc<Shared>);
+
+struct Shared {
+    began: Instant,
+    log: Log,
+    max: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Answers and how long they take, in the order of the attempts; then lends at once.
+    script: VecDeque<(Duration, Answer)>,
+    /// The time-outs of the attempts so far.
+    asked: Vec<Duration>,
+    lent: BTreeSet<u32>,
+    giving_back_takes: Duration,
+    errors: u32,
+}
+
+impl ScriptedPool {
+    /// A pool that lends up to `max` connections, at once.
+    pub(crate) fn new(max: u32) -> Self {
+        Self(Arc::new(Shared {
+            began: Instant::now(),
+            log: Log::default(),
+            max,
+            state: Mutex::default(),
+        }))
+    }
+
+    /// The next attempt that has no answer yet gets this one, after this time.
+    pub(crate) fn then(&self, after: Duration, answer: Answer) -> &Self {
+        self.0.state().script.push_back((after, answer));
+        self
+    }
+
+    /// From now on, giving a connection back takes this long.
+    pub(crate) fn giving_back_takes(&self, span: Duration) {
+        self.0.state().giving_back_takes = span;
+    }
+
+    /// The time-outs with which it has been asked.
+    pub(crate) fn asked(&self) -> Vec<Duration> {
+        self.0.state().asked.clone()
+    }
+
+    /// How many connections it has lent and not got back.
+    pub(crate) fn lent(&self) -> usize {
+        self.0.state().lent.len()
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    /// Time since it was made.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.0.began.elapsed()
+    }
+
+    /// Writes down what the calling thread did.
+    pub(crate) fn write(&self, what: What) {
+        let thread = thread::current().name().unwrap_or("a thread").to_owned();
+        self.0.log.push(Event { at: self.elapsed(), thread, what });
+    }
+}
+
+impl Shared {
+    /// The state. Never held while time passes.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BlockingPool for ScriptedPool {
+    type Connection = Line;
+    type Guard = Lent;
+    type Error = Fault;
+
+    fn get_timeout(&self, timeout: Duration) -> Result<Lent, Fault> {
+        let (after, answer) = {
+            let mut state = self.0.state();
+            state.asked.push(timeout);
+            state.script.pop_front().unwrap_or((Duration::ZERO, Answer::Lend))
+        };
+        pass(after);
+        let mut state = self.0.state();
+        let free = (1..=self.0.max).find(|number| !state.lent.contains(number));
+        let number = state.errors + 1;
+        match (answer, free) {
+            (Answer::Lend, Some(number)) => {
+                state.lent.insert(number);
+                drop(state);
+                Ok(Lent { line: Line { number, orders: 0 }, pool: Arc::clone(&self.0) })
+            }
+            (Answer::Lend, None) => {
+                state.errors = number;
+                drop(state);
+                pass(timeout.saturating_sub(after));
+                Err(Fault::Timeout(number))
+            }
+            (Answer::TimeOut, _) => {
+                state.errors = number;
+                Err(Fault::Timeout(number))
+            }
+            (Answer::Refuse, _) => {
+                state.errors = number;
+                Err(Fault::Refused(number))
+            }
+            (Answer::Panic, _) => {
+                drop(state);
+                panic::resume_unwind(Box::new(ScriptedPanic))
+            }
+        }
+    }
+
+    fn refusal(error: &Fault) -> Refusal {
+        match error {
+            Fault::Timeout(_) => Refusal::Timeout,
+            Fault::Refused(_) => Refusal::Connect,
+        }
+    }
+
+    fn max(&self) -> u32 {
+        self.0.max
+    }
+}
+
+/// No time is no scheduling point either.
+fn pass(span: Duration) {
+    if !span.is_zero() {
+        thread::sleep(span);
+    }
+}
+
+/// What the pool lends.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// From 1.
+    pub(crate) number: u32,
+    /// How many orders it has carried.
+    pub(crate) orders: u32,
+}
+
+/// A line on loan.
+pub(crate) struct Lent {
+    line: Line,
+    pool: Arc<Shared>,
+}
+
+impl Deref for Lent {
+    type Target = Line;
+
+    fn deref(&self) -> &Line {
+        &self.line
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Line {
+        &mut self.line
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let span = self.pool.state().giving_back_takes;
+        pass(span);
+        self.pool.state().lent.remove(&self.line.number);
+    }
+}
+
+/// Why the pool lends nothing; each error has a number of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Timeout(u32),
+    Refused(u32),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(number) => write!(f, "Timeout (error {number})"),
+            Self::Refused(number) => write!(f, "Refused (error {number})"),
+        }
+    }
+}
+
+impl Error for Fault {}

@@ -1,0 +1,319 @@
+//! What many threads do at the same time: P13 to P15 and P20.
+
+use std::panic;
+use std::thread;
+
+use harness::{Case, fail};
+use ledger::What;
+use pool_metrics::Snapshot;
+
+use crate::desk::{Desk, LONG, all_home, clock, expect, ms};
+use crate::script::{Answer, Fault};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("pending_falls_again", "P13", pending_falls_again)
+            .title("who waits is counted, and nobody waits for the counting")
+            .hard()
+            .concurrent()
+            .points(0.5)
+            .lesson("counters-and-gauges")
+            .hints(&[
+                "There are four ways out of the call into the pool beneath. On which of them does \
+                 `pending` fall?",
+                "What must happen on every way out, a panic included, belongs in the `Drop` of a \
+                 value that lives as long as the attempt.",
+                "Nobody may hold a lock that others need while the pool beneath does something: \
+                 count, let go of the lock, call, and lock again to count the answer.",
+            ]),
+        Case::new("a_snapshot_is_one_moment", "P14", a_snapshot_is_one_moment)
+            .title("a snapshot adds up in every schedule")
+            .hard()
+            .concurrent()
+            .points(0.5)
+            .lesson("one-moment")
+            .hints(&[
+                "You read `acquired`, then another thread gets a connection and gives it back, \
+                 then you read `released`. What does your snapshot say?",
+                "What belongs together must change together and be read together: one lock around \
+                 all of it, held for a few additions, is enough.",
+                "When does a connection stop being in use: before the pool beneath has it back, or \
+                 after? Somebody else may take it in between.",
+            ]),
+        Case::new("survives_a_panicking_holder", "P15", survives_a_panicking_holder)
+            .title("a panic gives back, and counts")
+            .hard()
+            .points(0.5)
+            .lesson("counters-and-gauges")
+            .hints(&[
+                "What still runs when a thread panics while it holds a guard?",
+                "`Drop` runs while the thread unwinds. It counts and gives back without asking \
+                 why it is called; and a `std::sync::Mutex` that a panicking thread only held for \
+                 a moment is not poisoned.",
+            ]),
+    ]
+}
+
+/// The last case of all: it runs on real threads.
+pub(crate) fn real_cases() -> Vec<Case> {
+    vec![
+        Case::new("counts_real_threads", "P20", counts_real_threads)
+            .title("8 real threads, 10,000 times each")
+            .real()
+            .hard()
+            .points(0.5)
+            .lesson("what-measuring-costs")
+            .hints(&[
+                "Does everything else pass? Then look for a count that is read, changed and \
+                 written back in more than one step.",
+                "`fetch_add`, or an addition under a lock that is held from reading to writing, \
+                 loses nothing. A `load` and a `store` do.",
+            ]),
+    ]
+}
+
+fn pending_falls_again() {
+    let desk = Desk::open(4);
+    desk.beneath
+        .then(ms(50), Answer::TimeOut) // thread A, until 50 ms
+        .then(ms(30), Answer::Lend) // thread B, until 35 ms
+        .then(ms(30), Answer::Refuse) // thread C, until 40 ms
+        .then(ms(30), Answer::Panic); // thread D, until 45 ms
+    let names = ["thread A", "thread B", "thread C", "thread D"];
+    let traders: Vec<_> = (0..)
+        .zip(names)
+        .map(|(index, name)| {
+            desk.trader(name, move |desk| {
+                desk.at(ms(5 * index));
+                let asks = || drop(desk.get_timeout(ms(50)));
+                // Raised without a panic hook's message: it is the story's panic.
+                if panic::catch_unwind(panic::AssertUnwindSafe(asks)).is_err() {
+                    let error = "a panic of the pool beneath".to_owned();
+                    desk.beneath.write(What::GaveUp { error });
+                }
+            })
+        })
+        .collect();
+
+    desk.at(ms(20));
+    let when = "at 20 ms, while four threads wait for the pool beneath";
+    let snapshot = desk.snapshot(when);
+    expect("pending", snapshot.pending, 4, when);
+    let asked = desk.now();
+    let held = desk.need();
+    desk.at_once(asked, &format!("get_timeout(30 s) {when}, which lends at once,"));
+    drop(held);
+    desk.at_once(asked, &format!("giving a connection back {when}"));
+    for (at, pending, what) in [
+        (37, 3, "thread B got a connection"),
+        (42, 2, "thread C got a connect error"),
+        (47, 1, "the pool beneath panicked under thread D"),
+        (60, 0, "thread A timed out"),
+    ] {
+        desk.at(ms(at));
+        let when = format!("at {at} ms, after {what}");
+        expect("pending", desk.snapshot(&when).pending, pending, &when);
+    }
+    all_home(traders);
+
+    let held = desk.need();
+    desk.beneath.giving_back_takes(ms(20));
+    let gives = desk.trader("thread E", move |desk| {
+        desk.at(ms(70));
+        drop(held);
+    });
+    desk.at(ms(80));
+    let when = "at 80 ms, while thread E gives a connection back, which takes 20 ms,";
+    desk.snapshot(when);
+    let asked = desk.now();
+    let other = desk.need();
+    desk.at_once(asked, &format!("get_timeout(30 s) {when}"));
+    all_home([gives]);
+    drop(other);
+    let when = "when everybody has gone home";
+    expect("pending", desk.snapshot(when).pending, 0, when);
+}
+
+/// What the attempts of a thread came to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    acquired: u64,
+    timeouts: u64,
+    connect_errors: u64,
+    queries: u64,
+}
+
+impl Tally {
+    /// Takes a connection if there is one, uses it, and gives it back.
+    fn attempt(&mut self, desk: &Desk) {
+        match desk.metered.get_timeout(ms(0)) {
+            Ok(held) => {
+                self.acquired += 1;
+                held.record_query();
+                self.queries += 1;
+            }
+            Err(Fault::Timeout(_)) => self.timeouts += 1,
+            Err(Fault::Refused(_)) => self.connect_errors += 1,
+        }
+    }
+
+    /// Fails unless the snapshot holds exactly what the threads did.
+    fn expect(tallies: &[Self], snapshot: &Snapshot, when: &str) {
+        let sum = |field: fn(&Self) -> u64| tallies.iter().map(field).sum();
+        expect("acquired", snapshot.acquired, sum(|tally| tally.acquired), when);
+        expect("released", snapshot.released, sum(|tally| tally.acquired), when);
+        expect("timeouts", snapshot.timeouts, sum(|tally| tally.timeouts), when);
+        expect("connect_errors", snapshot.connect_errors, sum(|tally| tally.connect_errors), when);
+        expect("queries", snapshot.queries, sum(|tally| tally.queries), when);
+        expect("in_use", snapshot.in_use, 0, when);
+        expect("pending", snapshot.pending, 0, when);
+    }
+}
+
+fn a_snapshot_is_one_moment() {
+    let desk = Desk::open(1);
+    desk.beneath.then(ms(0), Answer::Lend).then(ms(0), Answer::Refuse);
+    let traders = ["thread A", "thread B", "thread C"].map(|name| {
+        desk.trader(name, |desk| {
+            let mut tally = Tally::default();
+            for _ in 0..2 {
+                tally.attempt(desk);
+            }
+            tally
+        })
+    });
+    let mut watch = Watch::default();
+    for _ in 0..4 {
+        watch.look(&desk.metered.snapshot());
+    }
+    let tallies = all_home(traders);
+    let snapshot = desk.metered.snapshot();
+    watch.look(&snapshot);
+    Tally::expect(&tallies, &snapshot, "when all three threads have gone home");
+}
+
+/// Somebody who looks at one snapshot after the other.
+#[derive(Debug, Default)]
+struct Watch {
+    before: Snapshot,
+}
+
+impl Watch {
+    /// Fails unless the snapshot adds up and nothing has gone back since the last look.
+    fn look(&mut self, now: &Snapshot) {
+        let Snapshot { acquired, released, in_use, max, .. } = *now;
+        if released > acquired {
+            fail(
+                "a snapshot in which released is not above acquired",
+                format!("released {released}, acquired {acquired}"),
+            );
+        }
+        if u64::from(in_use) != acquired - released {
+            fail(
+                format!(
+                    "in_use {} with acquired {acquired}, released {released}",
+                    acquired - released
+                ),
+                format!("in_use {in_use}"),
+            );
+        }
+        if in_use > max {
+            fail(
+                format!("in_use not above max, which is {max}"),
+                format!("in_use {in_use}: a connection was in use again before it was released"),
+            );
+        }
+        let ended = now.acquired + now.timeouts + now.connect_errors;
+        let in_buckets: u64 = now.buckets.iter().sum();
+        if in_buckets != ended {
+            fail(
+                format!(
+                    "{ended} attempts in the buckets of a snapshot with acquired {}, timeouts {}, \
+                     connect_errors {}",
+                    now.acquired, now.timeouts, now.connect_errors
+                ),
+                format!("{in_buckets}"),
+            );
+        }
+        let before = &self.before;
+        for (field, before, now) in [
+            ("acquired", before.acquired, now.acquired),
+            ("released", before.released, now.released),
+            ("timeouts", before.timeouts, now.timeouts),
+            ("connect_errors", before.connect_errors, now.connect_errors),
+            ("queries", before.queries, now.queries),
+        ] {
+            if now < before {
+                fail(
+                    format!("{field} not below {before}, as an earlier snapshot had it"),
+                    format!("{field} {now}"),
+                );
+            }
+        }
+        self.before = now.clone();
+    }
+}
+
+fn survives_a_panicking_holder() {
+    let desk = Desk::open(1);
+    let mut held = desk.need();
+    let trader = desk.trader("thread A", move |desk| {
+        let _ = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            held.record_query();
+            let _held = held;
+            desk.at(ms(50));
+            panic::resume_unwind(Box::new("the trader panics"));
+        }));
+    });
+    all_home([trader]);
+    let when = "after thread A panicked while it held the only connection";
+    let snapshot = desk.snapshot(when);
+    expect("released", snapshot.released, 1, when);
+    expect("in_use", snapshot.in_use, 0, when);
+    match desk.get_timeout(LONG) {
+        Ok(_held) => {}
+        Err(error) => fail(format!("a connection {when}"), error.to_string()),
+    }
+    let when = "after that, and one more attempt";
+    let snapshot = desk.snapshot(when);
+    expect("acquired", snapshot.acquired, 2, when);
+    expect("released", snapshot.released, 2, when);
+}
+
+/// How often each of the real threads asks.
+const ROUNDS: usize = 10_000;
+
+fn counts_real_threads() {
+    let desk = Desk::open(4);
+    for _ in 0..ROUNDS {
+        desk.beneath.then(ms(0), Answer::Lend).then(ms(0), Answer::Refuse);
+    }
+    let began = desk.now();
+    let traders: Vec<_> = (1..=8)
+        .map(|number| {
+            desk.trader(&format!("trader {number}"), |desk| {
+                let mut tally = Tally::default();
+                for _ in 0..ROUNDS {
+                    tally.attempt(desk);
+                }
+                tally
+            })
+        })
+        .collect();
+    let mut watch = Watch::default();
+    while !traders.iter().all(thread::JoinHandle::is_finished) {
+        watch.look(&desk.metered.snapshot());
+        thread::yield_now();
+    }
+    let tallies = all_home(traders);
+    let took = desk.now().saturating_sub(began);
+    let snapshot = desk.metered.snapshot();
+    watch.look(&snapshot);
+    Tally::expect(&tallies, &snapshot, "when all eight threads have gone home");
+    if snapshot.wait_total > took * 8 {
+        fail(
+            format!("wait_total of at most {}, which is all that 8 threads had", clock(took * 8)),
+            clock(snapshot.wait_total),
+        );
+    }
+}

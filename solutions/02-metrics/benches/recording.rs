@@ -1,0 +1,2 @@
+//! What recording costs.
+fn main() {}

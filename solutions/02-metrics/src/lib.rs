@@ -1,0 +1,341 @@
+//! Task 02: a pool that tells how it is doing.
+//!
+//! The README beside this crate tells what the numbers promise (P1, P2, …); the docs below are the
+//! same contract, function by function. Add whatever private fields, types and functions you like;
+//! leave the public names and signatures as they are.
+
+use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use fixtures::BlockingPool;
+
+// answer: import what you count with
+use std::sync::Arc;
+use std::time::Instant;
+
+use fixtures::Refusal;
+use parking_lot::Mutex;
+// starter:
+// use std::marker::PhantomData;
+// end answer
+
+/// The bounds of the [`buckets`](Snapshot::buckets), ascending. A wait belongs to the first bound
+/// that is not below it.
+pub const BOUNDS: [Duration; 12] = [
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+
+/// What a pool has done so far and does at this moment; or, made by [`since`](Self::since), what it
+/// did between two moments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Attempts that got a connection.
+    pub acquired: u64,
+    /// Attempts that ended because no connection became free in time.
+    pub timeouts: u64,
+    /// Attempts that ended because no connection could be had for another reason.
+    pub connect_errors: u64,
+    /// Connections that have been given back.
+    pub released: u64,
+    /// Queries that have been recorded.
+    pub queries: u64,
+    /// Connections that somebody holds at this moment.
+    pub in_use: u32,
+    /// Threads that wait for an answer of the pool beneath at this moment.
+    pub pending: u32,
+    /// How many connections the pool beneath has at most.
+    pub max: u32,
+    /// How many attempts took how long, each attempt in one bucket, whatever came of it: one bucket
+    /// for each of the [`BOUNDS`], and a last one for what took longer than all of them.
+    pub buckets: [u64; BOUNDS.len() + 1],
+    /// How long all attempts took together, whatever came of them.
+    pub wait_total: Duration,
+}
+
+/// How a pool is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Less than 1 % of the attempts failed, and they took less than 100 ms on average.
+    Healthy,
+    /// One of the two does not hold.
+    Degraded,
+    /// There was no attempt: nobody knows.
+    NoTraffic,
+}
+
+impl Snapshot {
+    /// What happened after `earlier`, up to this snapshot: the counters, the buckets and the total
+    /// of the waits hold the difference; `in_use`, `pending` and `max` are those of this snapshot.
+    /// Nothing happened if `earlier` is the later one of the two.
+    pub fn since(&self, earlier: &Self) -> Self {
+        // answer: subtract what was there already (P17)
+        let mut buckets = self.buckets;
+        for (bucket, before) in buckets.iter_mut().zip(earlier.buckets) {
+            *bucket = bucket.saturating_sub(before);
+        }
+        Self {
+            acquired: self.acquired.saturating_sub(earlier.acquired),
+            timeouts: self.timeouts.saturating_sub(earlier.timeouts),
+            connect_errors: self.connect_errors.saturating_sub(earlier.connect_errors),
+            released: self.released.saturating_sub(earlier.released),
+            queries: self.queries.saturating_sub(earlier.queries),
+            buckets,
+            wait_total: self.wait_total.saturating_sub(earlier.wait_total),
+            ..*self
+        }
+        // end answer
+    }
+
+    /// How long an attempt took on average, whatever came of it; zero if there was none.
+    pub fn mean_wait(&self) -> Duration {
+        // answer: the average over all attempts, to the microsecond or better (P7)
+        match u128::from(self.attempts()) {
+            0 => Duration::ZERO,
+            attempts => Duration::from_nanos_u128(self.wait_total.as_nanos() / attempts),
+        }
+        // end answer
+    }
+
+    /// Which part of the connections is in use: 0.0 to 1.0; 0.0 if there may be none.
+    pub fn utilisation(&self) -> f64 {
+        // answer: in_use, as a part of max (P8)
+        if self.max == 0 {
+            return 0.0;
+        }
+        f64::from(self.in_use) / f64::from(self.max)
+        // end answer
+    }
+
+    /// The time within which the part `q` of the attempts ended, 0.0 to 1.0, as exactly as the
+    /// buckets know it: of *n* attempts, sorted by how long they took, the one of rank ⌈*q n*⌉
+    /// counts (for 0.0 the first), and the answer is the bound of its bucket. [`Duration::MAX`] if
+    /// it took longer than all bounds; `None` if there was no attempt.
+    pub fn quantile(&self, q: f64) -> Option<Duration> {
+        // answer: find the bucket that holds the attempt of this rank (P16)
+        let attempts = self.attempts();
+        if attempts == 0 {
+            return None;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "exact below 2^53 attempts, and what is out of range is brought back"
+        )]
+        let rank = ((q * attempts as f64).ceil() as u64).clamp(1, attempts);
+        let mut seen = 0;
+        let bucket = self.buckets.iter().position(|attempts| {
+            seen += attempts;
+            seen >= rank
+        })?;
+        Some(BOUNDS.get(bucket).copied().unwrap_or(Duration::MAX))
+        // end answer
+    }
+
+    /// How the pool was doing.
+    pub fn health(&self) -> Health {
+        // answer: judge by the part that failed and by the mean (P9 to P11)
+        let attempts = self.attempts();
+        let failed = self.timeouts + self.connect_errors;
+        if attempts == 0 {
+            Health::NoTraffic
+        } else if failed * 100 < attempts && self.mean_wait() < Duration::from_millis(100) {
+            Health::Healthy
+        } else {
+            Health::Degraded
+        }
+        // end answer
+    }
+
+    // answer: helpers of your own, if you want any
+    /// All that have ended, whatever came of them. What is divided by less than this looks better
+    /// or worse than it is.
+    fn attempts(&self) -> u64 {
+        self.acquired + self.timeouts + self.connect_errors
+    }
+    // starter:
+    // end answer
+
+    /// The snapshot as Prometheus reads it, in its text format. Nothing is missing here.
+    pub fn prometheus(&self) -> String {
+        let mut text = String::new();
+        let mut metric = |name: &str, kind: &str, help: &str, value: u64| {
+            let _ = writeln!(text, "# HELP pool_{name} {help}");
+            let _ = writeln!(text, "# TYPE pool_{name} {kind}\npool_{name} {value}");
+        };
+        let mut counter = |name, help, value| metric(name, "counter", help, value);
+        counter("acquired_total", "Attempts that got a connection.", self.acquired);
+        counter("timeouts_total", "Attempts that timed out.", self.timeouts);
+        counter("connect_errors_total", "Attempts that failed otherwise.", self.connect_errors);
+        counter("released_total", "Connections given back.", self.released);
+        counter("queries_total", "Queries recorded.", self.queries);
+        let mut gauge = |name, help, value| metric(name, "gauge", help, u64::from(value));
+        gauge("in_use", "Connections that somebody holds.", self.in_use);
+        gauge("pending", "Threads that wait for the pool.", self.pending);
+        gauge("max", "Connections that the pool has at most.", self.max);
+
+        let name = "pool_wait_seconds";
+        let _ = writeln!(text, "# HELP {name} How long attempts took.\n# TYPE {name} histogram");
+        let mut up_to = 0; // a bucket of Prometheus holds all the smaller ones as well
+        for (index, attempts) in self.buckets.iter().enumerate() {
+            up_to += attempts;
+            let bound = BOUNDS.get(index).map(|bound| bound.as_secs_f64().to_string());
+            let bound = bound.as_deref().unwrap_or("+Inf");
+            let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {up_to}");
+        }
+        let attempts = self.acquired + self.timeouts + self.connect_errors;
+        let sum = self.wait_total.as_secs_f64();
+        let _ = writeln!(text, "{name}_sum {sum}\n{name}_count {attempts}");
+        text
+    }
+}
+
+/// A pool with numbers: lends what the pool beneath lends, and counts.
+pub struct Metered<P: BlockingPool> {
+    // answer: the pool beneath, and what is counted
+    pool: P,
+    counts: Counts,
+    // starter:
+    // your_fields: PhantomData<P>, // put yours here instead
+    // end answer
+}
+
+/// A connection on loan. It derefs to the connection; dropping it gives the connection back.
+pub struct MeteredConnection<P: BlockingPool> {
+    // answer: what the pool beneath lent, and the way to the counters
+    guard: P::Guard,
+    counts: Counts,
+    // starter:
+    // your_fields: PhantomData<P>, // put yours here instead
+    // end answer
+}
+
+// answer: your own types, if you want any
+/// A snapshot that is kept up to date, so that a snapshot is a copy. One lock guards it: what
+/// belongs together changes together, and no copy shows half of it. It is held for some additions
+/// and for nothing else, in particular not while the pool beneath does something.
+///
+/// `max` is never looked at in here.
+type Counts = Arc<Mutex<Snapshot>>;
+
+/// Somebody asks the pool beneath. It is pending while this lives, whichever way it ends.
+struct Attempt<'a> {
+    counts: &'a Mutex<Snapshot>,
+    asked: Instant,
+    /// `None` until there is an answer; if the pool beneath panics there is none.
+    answer: Option<Result<(), Refusal>>,
+}
+
+impl<'a> Attempt<'a> {
+    fn begin(counts: &'a Mutex<Snapshot>) -> Self {
+        counts.lock().pending += 1;
+        Self { counts, asked: Instant::now(), answer: None }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let wait = self.asked.elapsed();
+        let mut counts = self.counts.lock();
+        counts.pending -= 1;
+        match self.answer {
+            Some(Ok(())) => {
+                counts.acquired += 1;
+                counts.in_use += 1;
+            }
+            Some(Err(Refusal::Timeout)) => counts.timeouts += 1,
+            Some(Err(Refusal::Connect)) => counts.connect_errors += 1,
+            None => return,
+        }
+        counts.wait_total += wait;
+        counts.buckets[BOUNDS.partition_point(|bound| *bound < wait)] += 1;
+    }
+}
+// starter:
+// end answer
+
+impl<P: BlockingPool> Metered<P> {
+    /// Measures `pool`, from now on.
+    pub fn new(pool: P) -> Self {
+        // answer: begin at nought
+        Self { pool, counts: Counts::default() }
+        // end answer
+    }
+
+    /// Asks the pool beneath for a connection, once and with this `timeout`, and hands on its
+    /// answer. Counts the attempt and what came of it, and how long it took.
+    ///
+    /// # Errors
+    /// Those of the pool beneath, as they are.
+    ///
+    /// # Panics
+    /// If the pool beneath panics.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<MeteredConnection<P>, P::Error> {
+        // answer: ask the pool beneath, and count (P1, P2, P4, P5, P7, P12, P13)
+        let mut attempt = Attempt::begin(&self.counts);
+        let answer = self.pool.get_timeout(timeout);
+        attempt.answer = Some(answer.as_ref().map(|_| ()).map_err(P::refusal));
+        drop(attempt);
+        answer.map(|guard| MeteredConnection { guard, counts: Arc::clone(&self.counts) })
+        // end answer
+    }
+
+    /// All the numbers, as they are at one moment. Waits for nobody who waits for the pool beneath.
+    pub fn snapshot(&self) -> Snapshot {
+        // answer: everything as it is at one moment (P14)
+        Snapshot { max: self.pool.max(), ..self.counts.lock().clone() }
+        // end answer
+    }
+}
+
+impl<P: BlockingPool> MeteredConnection<P> {
+    /// Counts a query that was sent on this connection.
+    pub fn record_query(&self) {
+        // answer: count it (P6)
+        self.counts.lock().queries += 1;
+        // end answer
+    }
+}
+
+impl<P: BlockingPool> Deref for MeteredConnection<P> {
+    type Target = P::Connection;
+
+    fn deref(&self) -> &P::Connection {
+        // answer: the connection (P1)
+        &self.guard
+        // end answer
+    }
+}
+
+impl<P: BlockingPool> DerefMut for MeteredConnection<P> {
+    fn deref_mut(&mut self) -> &mut P::Connection {
+        // answer: the connection (P1)
+        &mut self.guard
+        // end answer
+    }
+}
+
+impl<P: BlockingPool> Drop for MeteredConnection<P> {
+    /// Counts the connection as released, and gives it back to the pool beneath.
+    fn drop(&mut self) {
+        // answer: count it, and see that it is given back (P3, P15)
+        // The fields are dropped after this, and with them the guard of the pool beneath: whoever
+        // takes the connection next is counted when this one is not any more.
+        let mut counts = self.counts.lock();
+        counts.released += 1;
+        counts.in_use -= 1;
+        // end answer
+    }
+}
