@@ -150,14 +150,3 @@ fn living(stat: &str) -> Option<(i32, String)> {
     let parent = fields.next()?.parse().ok()?;
     (!matches!(state, "Z" | "X")).then(|| (parent, name.to_owned()))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_is_read_whatever_its_name() {
-        assert_eq!(living("7 (a b) (c) S 3 7 7 0"), Some((3, "a b) (c".to_owned())));
-        assert_eq!(living("7 (gone) Z 3 7 7 0"), None);
-    }
-}

@@ -1,0 +1,72 @@
+//! Drawing a case's ledger.
+
+use std::time::Duration;
+
+use ledger::{Conn, Event, What};
+
+use super::timeline::*;
+
+fn event(at: u64, thread: &str, what: What) -> Event {
+    Event { at: Duration::from_millis(at), thread: format!("thread {thread}"), what }
+}
+
+fn opened(at: u64, conn: u32) -> [Event; 2] {
+    let conn = Conn(conn);
+    [event(at, "main", What::Connecting { conn }), event(at, "main", What::Opened { conn })]
+}
+
+fn story() -> Vec<Event> {
+    let (one, two) = (Conn(1), Conn(2));
+    let mut events = Vec::new();
+    events.extend(opened(0, 1));
+    events.extend(opened(0, 2));
+    events.extend([
+        event(0, "A", What::Asked),
+        event(0, "A", What::Got { conn: one }),
+        event(5, "B", What::Asked),
+        event(5, "B", What::Got { conn: two }),
+        event(10, "D", What::Asked),
+        event(60, "A", What::Returned { conn: one }),
+        event(70, "B", What::Broke { conn: two }),
+        event(80, "B", What::Returned { conn: two }),
+        event(80, "B", What::Closed { conn: two }),
+        event(100, "D", What::GaveUp { error: "Timeout".into() }),
+    ]);
+    events
+}
+
+#[test]
+fn a_forgotten_waiter_is_seen_at_a_glance() {
+    let picture = draw(&story(), 100);
+    let rows: Vec<&str> = picture.lines().collect();
+    assert!(rows[0].trim_start().starts_with("0 ms"), "{picture}");
+    assert!(rows[1].starts_with("conn 1") && rows[1].contains("A "), "{picture}");
+    assert!(rows[2].starts_with("conn 2") && rows[2].ends_with("broken, closed"), "{picture}");
+    assert!(rows[3].starts_with("thread D") && rows[3].contains("· waiting ·"), "{picture}");
+    assert!(picture.contains("Timeout: conn 1 was idle from 60 ms on"), "{picture}");
+}
+
+#[test]
+fn a_long_story_is_cut_to_its_end_and_says_so() {
+    let mut events = opened(0, 1).to_vec();
+    for round in 0..200 {
+        let conn = Conn(1);
+        events.push(event(round, "A", What::Asked));
+        events.push(event(round, "A", What::Got { conn }));
+        events.push(event(round, "A", What::Returned { conn }));
+    }
+    let picture = draw(&events, 80);
+    assert!(picture.contains("earlier events"), "{picture}");
+    assert!(picture.lines().all(|line| line.chars().count() <= 80), "{picture}");
+}
+
+#[test]
+fn many_connections_are_cut_to_those_that_matter() {
+    let mut events = Vec::new();
+    for conn in 1..=12 {
+        events.extend(opened(u64::from(conn), conn));
+    }
+    let picture = draw(&events, 140);
+    assert!(picture.contains("conn 12"), "{picture}");
+    assert!(picture.contains("4 connections"), "{picture}");
+}
