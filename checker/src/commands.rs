@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::check::{self, Options, Source};
 use crate::cli::{CheckArgs, ListArgs};
 use crate::course::Task;
+use crate::lint;
 use crate::progress::Bar;
 use crate::report::{json, text};
 use crate::run;
@@ -115,6 +116,8 @@ pub fn check(session: &Session, args: &CheckArgs) -> Result<ExitCode> {
         print_json(&json::check(&verdicts))?;
     } else if verdicts.len() > 1 {
         anstream::print!("{}", text::sum(&verdicts));
+    } else if args.case.is_none() {
+        lint::after(session, &verdicts);
     }
     Ok(code(&verdicts))
 }

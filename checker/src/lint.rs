@@ -1,22 +1,39 @@
 //! Advice after the verdict: clippy on the student's own crate. It never costs a point.
 
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::cancel::Cancel;
-use crate::course::Task;
 use crate::process::{Event, Next, Order, Running};
 use crate::session::{self, Session};
+use crate::verdict::{State, TaskVerdict};
 
 /// More than this is not read.
 const SHOWN: usize = 3;
 /// Advice that takes longer is none.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
-/// What clippy advises; `None` if it has nothing to say, is not installed, or was stopped.
-pub fn advice(session: &Session, task: &Task, cancel: &Cancel) -> Option<String> {
+/// Shows the advice after the verdict on one exercise, where a person reads it.
+pub fn after(session: &Session, verdicts: &[TaskVerdict]) {
+    if let [verdict] = verdicts
+        && io::stdout().is_terminal()
+        && let Some(advice) = advice(session, verdict, &session.cancel)
+    {
+        anstream::println!("\n{advice}");
+    }
+}
+
+/// What clippy advises; `None` if there is nothing to advise on, clippy has nothing to say or is
+/// not installed, or it was stopped.
+pub fn advice(session: &Session, verdict: &TaskVerdict, cancel: &Cancel) -> Option<String> {
+    if !verdict.is_exercise() || !verdict.build.ok || verdict.state == State::NotBegun {
+        return None;
+    }
+    let task = session.course.task(&verdict.task).ok()?;
     let cargo = session::cargo().ok()?;
     // Asked first: else cargo would complain that there is no such command.
     Command::new(&cargo)
@@ -76,7 +93,7 @@ fn text(lines: &[Vec<u8>], package: &str) -> Option<String> {
     }
     let mut text = format!("Advice, for no points:\n\n{}", warnings.join("\n\n"));
     if more > 0 {
-        text += &format!("\n\nand {more} more: cargo clippy -p {package}");
+        let _ = write!(text, "\n\nand {more} more: cargo clippy -p {package}");
     }
     Some(text)
 }

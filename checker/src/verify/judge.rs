@@ -37,12 +37,11 @@ pub fn judge(expect: &Expect, verdict: &TaskVerdict, before: f64) -> Finding {
         Expect::Less if earns_all(verdict) => {
             Finding::bad(format!("{points}: no case misses this answer"))
         }
-        Expect::Less => Finding::good(points),
         Expect::NotLess if verdict.points() < before => Finding::bad(format!(
             "filling this in loses points, {before} → {points}: {}",
             first_trouble(verdict)
         )),
-        Expect::NotLess => Finding::good(points),
+        Expect::Less | Expect::NotLess => Finding::good(points),
     }
 }
 

@@ -163,14 +163,3 @@ fn bare_name(name: &str) -> String {
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::bare_name;
-
-    #[test]
-    fn a_mutants_place_is_not_part_of_its_name() {
-        let name = "solutions/01-x/src/lib.rs:7:9: replace P<M>::size -> u32 with 0";
-        assert_eq!(bare_name(name), "replace P<M>::size -> u32 with 0");
-    }
-}

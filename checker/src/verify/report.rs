@@ -135,43 +135,39 @@ impl Report {
         });
     }
 
-    /// Which case catches which faulty variant.
+    /// Which case catches which faulty variant: a row each, a column for each case.
     fn matrix(&self) -> String {
-        let faulty: Vec<&Row> = self
-            .rows
-            .iter()
-            .filter(|row| row.kind == Kind::Faulty && !row.failed.is_empty())
-            .collect();
-        if faulty.is_empty() {
+        let faulty = self.rows.iter().filter(|row| row.kind == Kind::Faulty);
+        let faulty: Vec<&Row> = faulty.filter(|row| !row.failed.is_empty()).collect();
+        let Some(width) = faulty.iter().map(|row| row.name.chars().count()).max() else {
             return String::new();
+        };
+        let count = self.cases.len();
+        let digit = |n: usize| char::from_digit((n % 10) as u32, 10).unwrap_or(' ');
+        let ones: String = (0..count).map(digit).collect();
+        let tens: String =
+            (0..count).map(|n| if n % 10 == 0 { digit(n / 10) } else { ' ' }).collect();
+        let mut lines = vec![
+            String::from("\nWhich case catches which fault (● the named one, ∙ another):"),
+            format!("  {:width$}  {DIM}{}{DIM:#}", "", tens.trim_end()),
+            format!("  {:width$}  {DIM}{ones}{DIM:#}", ""),
+        ];
+        for row in faulty {
+            let mark = |(case, failed): (&String, &bool)| match (
+                failed,
+                row.expected_case.as_ref() == Some(case),
+            ) {
+                (true, true) => '●',
+                (true, false) => '∙',
+                (false, true) => '!',
+                (false, false) => ' ',
+            };
+            let marks: String = self.cases.iter().zip(&row.failed).map(mark).collect();
+            lines.push(format!("  {:width$}  {marks}", row.name));
         }
-        let width = faulty.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
-        let mut out =
-            String::from("\nWhich case catches which fault (● the named one, ∙ another):\n");
-        let tens: String = (0..self.cases.len())
-            .map(|n| if n % 10 == 0 { (n / 10).to_string() } else { " ".into() })
-            .collect();
-        let ones: String = (0..self.cases.len()).map(|n| (n % 10).to_string()).collect();
-        out +=
-            &format!("  {:width$}  {DIM}{tens}{DIM:#}\n  {:width$}  {DIM}{ones}{DIM:#}\n", "", "");
-        for row in &faulty {
-            let marks: String = self
-                .cases
-                .iter()
-                .zip(&row.failed)
-                .map(|(case, failed)| match (failed, row.expected_case.as_ref() == Some(case)) {
-                    (true, true) => '●',
-                    (true, false) => '∙',
-                    (false, true) => '!',
-                    (false, false) => ' ',
-                })
-                .collect();
-            out += &format!("  {:width$}  {marks}\n", row.name);
-        }
-        for (number, case) in self.cases.iter().enumerate() {
-            out += &format!("  {DIM}{number:>2} {case}{DIM:#}\n");
-        }
-        out
+        let cases = self.cases.iter().enumerate();
+        lines.extend(cases.map(|(number, case)| format!("  {DIM}{number:>2} {case}{DIM:#}")));
+        lines.join("\n") + "\n"
     }
 }
 

@@ -65,8 +65,11 @@ impl Variant {
     }
 }
 
-/// All variants of a task; or, for those that cannot be read, what is wrong with them.
-pub fn all(course: &Course, task: &Task) -> Result<(Vec<Variant>, Vec<(String, String)>)> {
+/// The names of those that cannot be read, and what is wrong with them.
+pub type Unreadable = Vec<(String, String)>;
+
+/// All variants of a task.
+pub fn all(course: &Course, task: &Task) -> Result<(Vec<Variant>, Unreadable)> {
     let (reference, solution) = generate::solution(course, task)?;
     if solution.regions().is_empty() {
         bail!("{}: the solution has no `// answer:` region, so there is nothing to do", task.name);

@@ -37,7 +37,7 @@ impl Files {
             return polling(None);
         }
         let told = move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| may_be_save(&event.kind)) {
+            if event.is_ok_and(|event| may_be_save(event.kind)) {
                 // The receiver is gone when watch ends.
                 let _ = events.send(sign.clone());
             }
@@ -57,9 +57,9 @@ impl Files {
 }
 
 /// Reading is none, or each look would cause the next.
-fn may_be_save(kind: &EventKind) -> bool {
+fn may_be_save(kind: EventKind) -> bool {
     match kind {
-        EventKind::Access(access) => *access == AccessKind::Close(AccessMode::Write),
+        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         _ => true,
     }
 }

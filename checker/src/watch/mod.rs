@@ -86,7 +86,7 @@ struct Watch<'scope, 'env> {
     shown: Option<Done>,
 }
 
-impl<'scope, 'env> Watch<'scope, 'env> {
+impl<'env> Watch<'_, 'env> {
     /// Until the end; says whether it was interrupted.
     fn go_on(
         &mut self,
@@ -169,15 +169,14 @@ impl<'scope, 'env> Watch<'scope, 'env> {
         self.cancel.cancel();
         self.cancel = self.session.cancel.child();
         let (session, send, cancel) = (self.session, self.send.clone(), self.cancel.clone());
-        let (hash, lint) = (self.look(), tasks.len() == 1);
+        let hash = self.look();
         self.scope.spawn(move || {
             let done = verdicts(session, &tasks, &cancel);
-            let advised = matches!(&done, Done::Verdicts(verdicts) if verdicts[0].build.ok);
             // Nobody listens any more when watch has ended.
-            let _ = send.send(Message::Done(hash.clone(), done));
-            if lint
-                && advised
-                && let Some(advice) = lint::advice(session, tasks[0], &cancel)
+            let _ = send.send(Message::Done(hash.clone(), done.clone()));
+            if let Done::Verdicts(verdicts) = done
+                && let [verdict] = verdicts.as_slice()
+                && let Some(advice) = lint::advice(session, verdict, &cancel)
             {
                 let _ = send.send(Message::Advice(hash, advice));
             }

@@ -1,7 +1,7 @@
 //! A small course of one task, made up for a test. Its harness has no dependencies, so that it is
 //! built in a moment.
 
-#![allow(dead_code, reason = "each test uses what it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses what it needs")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,43 @@
+//! Reading and applying the patches of faulty variants.
+
+use anyhow::Result;
+
+use super::faulty::*;
+
+const REFERENCE: &str = "fn a() {\n    one();\n    two();\n}\n";
+const DIFF: &str = "--- a/src/lib.rs\n+++ b/src/lib.rs\n@@ -1,4 +1,4 @@\n fn a() {\n-    one();\n+    three();\n     two();\n }\n";
+
+fn parse(header: &str, diff: &str) -> Result<Faulty> {
+    Faulty::parse(&format!("{header}{diff}"), REFERENCE)
+}
+
+#[test]
+fn a_patch_names_its_case_and_changes_the_reference() {
+    let header = "# fault: f\n# case: c\n# also: d, e\n# message: wanted\n# pool: r2d2\n";
+    let faulty = parse(header, DIFF).unwrap();
+    assert_eq!(faulty.source, "fn a() {\n    three();\n    two();\n}\n");
+    assert_eq!((faulty.case.as_str(), faulty.message.as_deref()), ("c", Some("wanted")));
+    assert_eq!(faulty.also, ["d", "e"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_patch_is_said() {
+    let good = "# fault: f\n# case: c\n";
+    let long = format!(
+        "--- a/src/lib.rs\n+++ b/src/lib.rs\n@@ -1,1 +1,17 @@\n fn a() {{\n{}",
+        "+    more();\n".repeat(16)
+    );
+    for (header, diff, part) in [
+        ("# fault: f\n", DIFF.to_owned(), "# case"),
+        ("# case: c\n", DIFF.to_owned(), "# fault"),
+        ("# fault: f\n# case: c\n# so: d\n", DIFF.to_owned(), "not known"),
+        (good, String::new(), "no diff"),
+        (good, DIFF.replace("one", "four"), "does not fit"),
+        (good, DIFF.replace("a/src/lib.rs", "a/src/pool.rs"), "not `a/src/lib.rs`"),
+        (good, DIFF.replace("three()", "panic!()"), "no panic"),
+        (good, long, "changes 16 lines"),
+    ] {
+        let error = format!("{:#}", parse(header, &diff).unwrap_err());
+        assert!(error.contains(part), "{error}");
+    }
+}

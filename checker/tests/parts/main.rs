@@ -1,0 +1,28 @@
+//! The parts of the checker that need nothing but their input, one by one.
+
+#![allow(dead_code, unreachable_pub, reason = "each part is used as a part here")]
+
+#[path = "../../src/starter/solution.rs"]
+mod solution;
+
+#[path = "../../src/verify/faulty.rs"]
+mod faulty;
+
+#[path = "../../src/process/capture.rs"]
+mod capture;
+
+#[path = "../../src/report/timeline.rs"]
+mod timeline;
+
+#[path = "../../src/verify/promises.rs"]
+mod promises;
+
+#[path = "../../src/watch/state.rs"]
+mod state;
+
+mod capture_test;
+mod faulty_test;
+mod promises_test;
+mod solution_test;
+mod state_test;
+mod timeline_test;
