@@ -143,7 +143,7 @@ impl Report {
             return String::new();
         };
         let count = self.cases.len();
-        let digit = |n: usize| char::from_digit((n % 10) as u32, 10).unwrap_or(' ');
+        let digit = |n: usize| char::from(b"0123456789"[n % 10]);
         let ones: String = (0..count).map(digit).collect();
         let tens: String =
             (0..count).map(|n| if n % 10 == 0 { digit(n / 10) } else { ' ' }).collect();
