@@ -138,20 +138,20 @@ impl Gate {
     }
 
     /// Gives it back and wakes all who wait, who compete for it again.
-    pub fn unlock(&self, mode: Mode, at: Place) {
-        point_while_held(at);
+    pub fn unlock(&self, mode: Mode) {
+        point_while_held();
         self.release(mode, State::refresh);
     }
 
     /// Gives it back to the one who waits longest, if somebody waits.
-    pub fn unlock_fair(&self, mode: Mode, at: Place) {
-        point_while_held(at);
+    pub fn unlock_fair(&self, mode: Mode) {
+        point_while_held();
         self.release(mode, State::hand_over);
     }
 
     /// Holds it in another mode from now on, which needs no waiting.
     pub fn downgrade(&self, from: Mode, to: Mode, at: Place) {
-        point_while_held(at);
+        point_while_held();
         self.release(from, |state, gate| {
             let me = state.current;
             state.gates[gate].take(to, me, at);
@@ -174,7 +174,7 @@ impl Gate {
     /// Takes it alone; the result gives it back.
     pub fn hold(&self, at: Place) -> Held<'_> {
         self.lock(Mode::Exclusive, at, None);
-        Held { gate: self, at }
+        Held(self)
     }
 
     fn release(&self, mode: Mode, then: impl FnOnce(&mut State, usize)) {
@@ -189,22 +189,19 @@ impl Gate {
 
 /// Others get to see that it is held. Not on the way to sleep in a condition variable: there,
 /// giving the lock back and falling asleep are one step.
-fn point_while_held(at: Place) {
+fn point_while_held() {
     if world::with(|state| state.me().quiet) == Some(false) {
-        wait::point(at);
+        wait::point_in_drop();
     }
 }
 
 /// A gate that is held, until this is dropped.
 #[derive(Debug)]
-pub struct Held<'a> {
-    gate: &'a Gate,
-    at: Place,
-}
+pub struct Held<'a>(&'a Gate);
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.gate.unlock(Mode::Exclusive, self.at);
+        self.0.unlock(Mode::Exclusive);
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! How it works:
 //! - A simulated thread is a coroutine of Shuttle's, all on one OS thread. Shuttle switches between
-//!   them; who is next is decided here ([`mod@world`](self)): at random, each that can run being
+//!   them; who is next is decided here: at random, each that can run being
 //!   equally likely. When none can, time moves to the earliest deadline. When there is none either,
 //!   nobody will ever run again, and `on_stuck` hears who waits for what.
 //! - Every visible operation begins with a [`point`], at which others may go first. Unlocking has
@@ -15,9 +15,13 @@
 //!   compete for it again, so that every order comes up.
 //! - A program that polls makes progress: `yield_now` is a short sleep, and one that has done a
 //!   thousand things without waiting pays for each further one with some virtual time.
-//! - Atomics are sequentially consistent; there are no spurious wake-ups.
 //!
-//! The items below `explore` and its questions are for the two stand-ins.
+//! What is not simulated: weak memory (atomics are sequentially consistent), spurious wake-ups and
+//! failures of `compare_exchange_weak`, scheduling points in `Arc`'s counts, and whatever a crate
+//! takes from `core` (`core::sync::atomic` works, without scheduling points). The order in which a
+//! `HashMap` is walked is the process's own, not the seed's.
+//!
+//! All but [`explore`] and the questions beside it is for the two stand-ins.
 
 mod explore;
 mod gate;
@@ -40,5 +44,5 @@ pub use local::{AccessError, LocalKey};
 pub use once::{Once, Progress};
 pub use queue::Queue;
 pub use unwind::{catch_unwind, panicking, resume_unwind};
-pub use wait::{Event, Guarded, Wake, point, sleep, yield_now};
+pub use wait::{Event, Guarded, Wake, point, point_in_drop, sleep, yield_now};
 pub use world::TaskId;

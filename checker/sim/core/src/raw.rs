@@ -54,14 +54,14 @@ impl Lock {
         self.outside.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
     }
 
-    fn unlock(&self, mode: Mode, fair: bool, at: Place) {
+    fn unlock(&self, mode: Mode, fair: bool) {
         if !world::inside() {
             let give_back = |holders: isize| Some(if holders > 0 { holders - 1 } else { 0 });
             let _ = self.outside.fetch_update(Ordering::SeqCst, Ordering::SeqCst, give_back);
         } else if fair {
-            self.gate.unlock_fair(mode, at);
+            self.gate.unlock_fair(mode);
         } else {
-            self.gate.unlock(mode, at);
+            self.gate.unlock(mode);
         }
     }
 
@@ -118,9 +118,8 @@ macro_rules! raw_mutex {
                 self.0.try_lock(Mode::Exclusive, Location::caller())
             }
 
-            #[track_caller]
             unsafe fn unlock(&self) {
-                self.0.unlock(Mode::Exclusive, $fair, Location::caller());
+                self.0.unlock(Mode::Exclusive, $fair);
             }
 
             #[track_caller]
@@ -131,9 +130,8 @@ macro_rules! raw_mutex {
 
         // SAFETY: as for `RawMutex`; the one it is handed to is the new holder.
         unsafe impl lock_api::RawMutexFair for $raw {
-            #[track_caller]
             unsafe fn unlock_fair(&self) {
-                self.0.unlock(Mode::Exclusive, true, Location::caller());
+                self.0.unlock(Mode::Exclusive, true);
             }
         }
 
@@ -176,9 +174,8 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
         self.0.try_lock(Mode::Shared, Location::caller())
     }
 
-    #[track_caller]
     unsafe fn unlock_shared(&self) {
-        self.0.unlock(Mode::Shared, false, Location::caller());
+        self.0.unlock(Mode::Shared, false);
     }
 
     #[track_caller]
@@ -191,9 +188,8 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
         self.0.try_lock(Mode::Exclusive, Location::caller())
     }
 
-    #[track_caller]
     unsafe fn unlock_exclusive(&self) {
-        self.0.unlock(Mode::Exclusive, false, Location::caller());
+        self.0.unlock(Mode::Exclusive, false);
     }
 
     #[track_caller]
@@ -209,14 +205,12 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
 
 // SAFETY: as for `RawRwLock`; the one it is handed to is a new holder.
 unsafe impl lock_api::RawRwLockFair for RawRwLock {
-    #[track_caller]
     unsafe fn unlock_shared_fair(&self) {
-        self.0.unlock(Mode::Shared, true, Location::caller());
+        self.0.unlock(Mode::Shared, true);
     }
 
-    #[track_caller]
     unsafe fn unlock_exclusive_fair(&self) {
-        self.0.unlock(Mode::Exclusive, true, Location::caller());
+        self.0.unlock(Mode::Exclusive, true);
     }
 }
 
@@ -293,9 +287,8 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
         self.0.try_lock(Mode::Upgradable, Location::caller())
     }
 
-    #[track_caller]
     unsafe fn unlock_upgradable(&self) {
-        self.0.unlock(Mode::Upgradable, false, Location::caller());
+        self.0.unlock(Mode::Upgradable, false);
     }
 
     #[track_caller]
@@ -311,9 +304,8 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
 
 // SAFETY: as for `RawRwLock`; the one it is handed to is a new holder.
 unsafe impl lock_api::RawRwLockUpgradeFair for RawRwLock {
-    #[track_caller]
     unsafe fn unlock_upgradable_fair(&self) {
-        self.0.unlock(Mode::Upgradable, true, Location::caller());
+        self.0.unlock(Mode::Upgradable, true);
     }
 }
 

@@ -67,6 +67,15 @@ pub enum Event {
 /// A place where another task may go on instead: every visible operation begins with one. A task
 /// that unwinds passes it by.
 pub fn point(at: Place) {
+    step(Some(at));
+}
+
+/// A [`point`] in a destructor, whose place in the source says nothing.
+pub fn point_in_drop() {
+    step(None);
+}
+
+fn step(at: Option<Place>) {
     if unwind::panicking() {
         return;
     }
@@ -144,9 +153,11 @@ impl State {
     }
 
     /// The current task is at a scheduling point; true if it pauses there.
-    fn spin(&mut self, at: Place) -> bool {
+    fn spin(&mut self, at: Option<Place>) -> bool {
         let pause = self.count();
-        self.me().at = at;
+        let task = self.me();
+        let at = at.unwrap_or(task.at);
+        task.at = at;
         if let Some(pause) = pause {
             let deadline = self.now + pause;
             self.begin_wait(On::Turn, at, Some(deadline));

@@ -140,7 +140,7 @@ impl<T> Channel<T> {
     }
 
     fn drop_sender(&self) {
-        sim::point(Location::caller());
+        sim::point_in_drop();
         self.with(|state| state.senders -= 1);
         self.receiver.wake_all();
     }
@@ -252,7 +252,7 @@ sender!(SyncSender);
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        sim::point(Location::caller());
+        sim::point_in_drop();
         let unread = self.channel.with(|state| {
             state.receiver_lives = false;
             // What is handed over from hand to hand goes back to who sends it.
