@@ -20,7 +20,7 @@ use crate::session::Session;
 use crate::starter;
 
 /// What is copied as it is, if it is there.
-const COPIED: [&str; 13] = [
+const COPIED: [&str; 15] = [
     "README.md",
     "COURSE.md",
     "LICENSE",
@@ -29,6 +29,8 @@ const COPIED: [&str; 13] = [
     ".gitattributes",
     ".cargo",
     ".vscode",
+    "clippy.toml",
+    "rust-toolchain.toml",
     "rustfmt.toml",
     "rust-analyzer.toml",
     "fixtures",

@@ -65,9 +65,7 @@ pub fn run(session: &Session, poll: bool) -> Result<ExitCode> {
     let interrupted = thread::scope(|scope| {
         let cancel = session.cancel.child();
         let mut watch = Watch { session, scope, send, state, cancel, verdict: None, shown: None };
-        let result = watch.go_on(&receive, &files, actions);
-        watch.cancel.cancel();
-        result
+        watch.go_on(&receive, &files, actions)
     })?;
     drop(terminal);
     Ok(if interrupted || session.cancel.is_set() { ExitCode::from(130) } else { ExitCode::SUCCESS })
@@ -84,6 +82,13 @@ struct Watch<'scope, 'env> {
     verdict: Option<TaskVerdict>,
     /// What the last check leaves to be shown.
     shown: Option<Done>,
+}
+
+impl Drop for Watch<'_, '_> {
+    fn drop(&mut self) {
+        // Also when a panic unwinds: the terminal is put back once what runs has ended.
+        self.cancel.cancel();
+    }
 }
 
 impl<'env> Watch<'_, 'env> {
