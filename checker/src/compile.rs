@@ -22,7 +22,7 @@ use crate::snapshot::Snapshot;
 /// How often a checker that waits for another one looks again.
 const GLANCE: Duration = Duration::from_millis(50);
 /// No build takes that long.
-const LIMIT: Duration = Duration::from_secs(3600);
+const LIMIT: Duration = Duration::from_hours(1);
 /// So many suites are kept built; more are kept only while somebody runs them.
 const KEPT: usize = 16;
 

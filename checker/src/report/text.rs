@@ -1,7 +1,5 @@
 //! Verdicts for people.
 
-use std::fmt::Write as _;
-
 use anstyle::{AnsiColor, Style};
 
 use super::timeline;
@@ -86,7 +84,7 @@ pub fn list(standings: &[Standing<'_>]) -> String {
         let changed = if standing.has_changed && verdict.is_some() { "changed since" } else { "" };
         let state = paint(style, &format!("{state:12}"));
         let line = format!("{:names$}  {state}{points:>12}  {changed:14}", task.name);
-        let _ = writeln!(text, "{line}{}", paint(QUIET, &task.facts.title));
+        text += &format!("{line}{}\n", paint(QUIET, &task.facts.title));
     }
     text
 }
@@ -141,7 +139,7 @@ fn sign(outcome: Outcome) -> (Style, &'static str) {
 fn failing(verdict: &TaskVerdict, case: &CaseVerdict, width: usize, lines: usize) -> String {
     let info = &case.info;
     let mut text = paint(BAD, &format!("✗ {}", info.name));
-    let _ = writeln!(text, "  {}\n", info.title);
+    text += &format!("  {}\n\n", info.title);
     let mut row = |label: &str, words: &str| {
         text += &labelled(label, words, width);
     };
@@ -196,9 +194,9 @@ fn picture(case: &CaseVerdict, width: usize) -> String {
     }
     let mut text = String::from("\n");
     for line in picture.lines() {
-        let _ = writeln!(text, "  {}", plain(line).replace('✗', &paint(BAD, "✗")));
+        text += &format!("  {}\n", plain(line).replace('✗', &paint(BAD, "✗")));
     }
-    let _ = writeln!(text, "  {}", paint(QUIET, &timeline::legend(&picture)));
+    text += &format!("  {}\n", paint(QUIET, &timeline::legend(&picture)));
     text
 }
 
@@ -212,11 +210,11 @@ fn printed(case: &CaseVerdict, most: usize) -> String {
     let skipped = lines.len().saturating_sub(most);
     let mut text = format!("\n  {}\n", paint(QUIET, "the code printed"));
     if skipped > 0 {
-        let _ = writeln!(text, "  {}", paint(QUIET, &format!("│ … {skipped} lines before these")));
+        text += &format!("  {}\n", paint(QUIET, &format!("│ … {skipped} lines before these")));
     }
     for line in &lines[skipped..] {
         let line = shorten(&plain(line), 400);
-        let _ = writeln!(text, "  {} {line}", paint(QUIET, "│"));
+        text += &format!("  {} {line}\n", paint(QUIET, "│"));
     }
     text
 }
@@ -245,11 +243,10 @@ fn advice(verdict: &TaskVerdict, case: &CaseVerdict) -> String {
     let again = format!("cargo run -- check {number}{which} --case {}{seed}", case.info.name);
     let mut text = format!("  {:9} {again}\n", "again");
     if verdict.is_exercise() {
-        let _ =
-            writeln!(text, "  {:9} cargo run -- hint {number} --case {}", "a hint", case.info.name);
+        text += &format!("  {:9} cargo run -- hint {number} --case {}\n", "a hint", case.info.name);
     }
     if !case.info.lesson.is_empty() {
-        let _ = writeln!(text, "  {:9} COURSE.md#{}", "the why", case.info.lesson);
+        text += &format!("  {:9} COURSE.md#{}\n", "the why", case.info.lesson);
     }
     text
 }

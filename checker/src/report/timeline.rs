@@ -5,9 +5,10 @@
 //! is shared out by the time between them.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::time::Duration;
 
-use ledger::{Conn, Event, What};
+use ledger::{Event, What};
 
 /// More rows of one kind than this tell less.
 const MOST_ROWS: usize = 8;
@@ -26,55 +27,43 @@ pub fn draw(events: &[Event], width: usize) -> String {
     let names = drawn.iter().map(|event| event.thread.chars().count()).max().unwrap_or_default();
     let label = names.clamp("conn 100".len(), 16) + 2;
     let area = width.saturating_sub(label + REMARKS).max(24);
-    let most = (area - TAIL) / STEPS.0;
-    let skipped = drawn.len().saturating_sub(most);
-    let scale = Scale::new(&drawn, skipped, area);
+    let skipped = drawn.len().saturating_sub((area - TAIL) / STEPS.0);
+    let columns = columns(&drawn, skipped, area);
 
-    let (mut conns, mut threads) = (BTreeMap::new(), BTreeMap::new());
+    // Connections by number, then threads by name.
+    let mut rows: BTreeMap<(u32, &str), Row> = BTreeMap::new();
     for (index, event) in drawn.iter().enumerate() {
-        let moment = Moment { index, column: scale.columns[index], at: event.at };
-        let idle_since = idle_since(&conns);
+        let now = Moment { index, column: columns[index], at: event.at };
+        let idle = idle_since(rows.values());
         if let Some(conn) = event.what.conn() {
-            let row = conns.entry(conn).or_insert_with(|| ConnRow::new(area, moment));
-            row.take_in(event, moment);
+            let row = rows.entry((conn.0, ""));
+            row.or_insert_with(|| Row::new(conn.to_string(), area, now)).connection(event, now);
         }
         if matches!(event.what, What::Asked | What::Got { .. } | What::GaveUp { .. }) {
-            let row = threads.entry(event.thread.as_str()).or_insert_with(|| ThreadRow::new(area));
-            row.take_in(event, moment, idle_since.as_deref());
+            let row = rows.entry((u32::MAX, &event.thread));
+            let row = row.or_insert_with(|| Row::new(event.thread.clone(), area, now));
+            row.thread(event, now, idle.as_deref());
         }
     }
-    let idle_since = idle_since(&conns);
-    let mut conns: Vec<Row> = conns.into_iter().map(|(conn, row)| row.finish(conn, area)).collect();
-    let mut threads: Vec<Row> = threads
-        .into_iter()
-        .filter_map(|(name, row)| row.finish(name, area, idle_since.as_deref()))
-        .collect();
+    let idle = idle_since(rows.values());
+    let (mut threads, mut conns): (Vec<Row>, Vec<Row>) =
+        rows.into_values().partition(|row| row.is_thread);
+    threads.retain(|row| row.has_waited || matches!(row.phase, Phase::Waiting));
+    let gone = [keep_latest(&mut conns, skipped), keep_latest(&mut threads, skipped)];
 
-    let mut text = format!("{:label$}{}\n", "", scale.header(&drawn, skipped));
-    let conns_left_out = keep_latest(&mut conns, skipped);
-    let threads_left_out = keep_latest(&mut threads, skipped);
-    for row in conns.iter().chain(&threads) {
-        text += &row.print(label, width);
+    let mut text = format!("{:label$}{}\n", "", header(&drawn, &columns, skipped));
+    for row in conns.into_iter().chain(threads) {
+        text += &row.finish(area, idle.as_deref()).print(label, width);
     }
-    let mut left_out = Vec::new();
-    let begin = if skipped > 0 { drawn[skipped].at } else { Duration::ZERO };
-    for (count, what) in [
-        (skipped, "earlier events"),
-        (conns_left_out, "connections"),
-        (threads_left_out, "waiting threads"),
-    ] {
-        if count > 0 {
-            left_out.push(format!("{count} {what}"));
-        }
-    }
+    let left_out = [(skipped, "earlier events"), (gone[0], "connections"), (gone[1], "threads")];
+    let left_out: Vec<String> = left_out
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     if !left_out.is_empty() {
-        let line = format!(
-            "(left out: {}; drawn from {} to {})",
-            left_out.join(", "),
-            clock(begin),
-            clock(last.at)
-        );
-        text += &format!("{:label$}{line}\n", "");
+        let span = format!("{} to {}", clock(drawn[skipped].at), clock(last.at));
+        text += &format!("{:label$}({span}; left out: {})\n", "", left_out.join(", "));
     }
     for event in events {
         if let What::Note { text: note } = &event.what {
@@ -93,9 +82,8 @@ pub fn legend(picture: &str) -> String {
         ('·', "·· waiting"),
         ('┘', "┘ closed"),
     ];
-    let used: Vec<&str> =
-        signs.iter().filter(|(sign, _)| picture.contains(*sign)).map(|(_, words)| *words).collect();
-    used.join("   ")
+    let used = signs.iter().filter(|(sign, _)| picture.contains(*sign));
+    used.map(|(_, words)| *words).collect::<Vec<_>>().join("   ")
 }
 
 /// The events without those that take a column and tell nothing: questions that were answered at
@@ -122,6 +110,42 @@ fn worth_drawing(events: &[Event]) -> Vec<&Event> {
     events.iter().enumerate().filter(is_drawn).map(|(_, event)| event).collect()
 }
 
+/// Which event stands in which column.
+fn columns(drawn: &[&Event], skipped: usize, area: usize) -> Vec<usize> {
+    let shown = &drawn[skipped..];
+    let (count, room) = (shown.len().saturating_sub(1), area - TAIL);
+    // Two thirds of the width for the events, one for the time between them: its root, so that one
+    // long sleep leaves room for the rest.
+    let step = (room * 2 / 3 / count.max(1)).clamp(STEPS.0, STEPS.1);
+    let left = room.saturating_sub(count * step);
+    let weight = |pair: &[&Event]| {
+        let micros = pair[1].at.saturating_sub(pair[0].at).as_micros();
+        usize::try_from(micros.isqrt()).unwrap_or(usize::MAX >> 32)
+    };
+    let total = shown.windows(2).map(weight).sum::<usize>().max(1);
+    let mut columns = vec![0; skipped + 1];
+    let mut weighed = 0;
+    for (index, pair) in shown.windows(2).enumerate() {
+        weighed += weight(pair);
+        columns.push(((index + 1) * step + weighed * left / total).min(area - 1));
+    }
+    columns
+}
+
+/// The moments, each over its column, as far as they fit.
+fn header(drawn: &[&Event], columns: &[usize], skipped: usize) -> String {
+    let mut line = String::new();
+    let mut before = None;
+    for (event, column) in drawn.iter().zip(columns).skip(skipped) {
+        let used = line.chars().count();
+        if before != Some(event.at) && (used == 0 || *column > used) {
+            line += &format!("{:1$}{2}", "", column - used, clock(event.at));
+            before = Some(event.at);
+        }
+    }
+    line
+}
+
 /// Keeps the rows that something happened in last; says how many are gone.
 fn keep_latest(rows: &mut Vec<Row>, skipped: usize) -> usize {
     let count = rows.len();
@@ -132,40 +156,11 @@ fn keep_latest(rows: &mut Vec<Row>, skipped: usize) -> usize {
     count - rows.len()
 }
 
-/// A row, drawn.
-struct Row {
-    /// The last event that it shows.
-    last: usize,
-    name: String,
-    cells: String,
-    /// What is said behind it.
-    remark: String,
-}
-
-impl Row {
-    fn print(&self, label: usize, width: usize) -> String {
-        let name: String = self.name.chars().take(label - 2).collect();
-        let (line, remark) = (format!("{name:label$}{}", self.cells), &self.remark);
-        let (length, needed) = (line.chars().count(), remark.chars().count() + 1);
-        if remark.is_empty() {
-            format!("{}\n", line.trim_end())
-        } else if length + needed <= width {
-            format!("{line} {remark}\n")
-        } else {
-            // Below the end of the row, which it is about.
-            let indent = length.min(width.saturating_sub(needed)).max(label);
-            format!("{line}\n{:indent$}{}\n", "", cut(remark, width - indent))
-        }
-    }
-}
-
-/// The connection that has been idle for longest, and since when.
-fn idle_since(conns: &BTreeMap<Conn, ConnRow>) -> Option<String> {
-    let idle = conns.iter().filter_map(|(conn, row)| match &row.state {
-        State::Idle if row.remark.is_none() => Some((row.since.at, conn)),
-        _ => None,
-    });
-    idle.min().map(|(since, conn)| format!("{conn} was idle from {} on", clock(since)))
+/// The connection that has been idle, and fit for use, for longest; since when.
+fn idle_since<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<String> {
+    let idle = rows.filter(|row| matches!(row.phase, Phase::Idle) && row.remark.is_empty());
+    let longest = idle.min_by_key(|row| row.since.at)?;
+    Some(format!("{} was idle from {} on", longest.name, clock(longest.since.at)))
 }
 
 /// When an event was, and where that is drawn.
@@ -176,267 +171,184 @@ struct Moment {
     at: Duration,
 }
 
-/// Which event stands in which column.
-struct Scale {
-    columns: Vec<usize>,
-}
-
-impl Scale {
-    fn new(drawn: &[&Event], skipped: usize, area: usize) -> Self {
-        let shown = &drawn[skipped..];
-        let (steps, room) = (shown.len().saturating_sub(1), area - TAIL);
-        // Two thirds of the width for the events, one for the time between them: its root, so that
-        // one long sleep leaves room for the rest.
-        let least = (room * 2 / 3 / steps.max(1)).clamp(STEPS.0, STEPS.1);
-        let spare = room.saturating_sub(steps * least) as f64;
-        let weight = |pair: &[&Event]| pair[1].at.saturating_sub(pair[0].at).as_secs_f64().sqrt();
-        let total: f64 = shown.windows(2).map(weight).sum();
-        let mut columns = vec![0; skipped + 1];
-        let mut place = 0.0;
-        for pair in shown.windows(2) {
-            let share = if total > 0.0 { weight(pair) / total * spare } else { 0.0 };
-            place += least as f64 + share;
-            columns.push((place as usize).min(area - 1));
-        }
-        Self { columns }
-    }
-
-    /// The moments, each over its column, as far as they fit.
-    fn header(&self, drawn: &[&Event], skipped: usize) -> String {
-        let mut line = String::new();
-        let mut before = None;
-        for (index, event) in drawn.iter().enumerate().skip(skipped) {
-            let (column, used) = (self.columns[index], line.chars().count());
-            if before != Some(event.at) && (used == 0 || column > used) {
-                line += &" ".repeat(column - used);
-                line += &clock(event.at);
-                before = Some(event.at);
-            }
-        }
-        line
-    }
-}
-
-/// What a connection is.
-enum State {
+/// What a connection is, or what a thread does.
+#[derive(Default)]
+enum Phase {
+    #[default]
+    Nothing,
     Opening,
     Idle,
-    Held { by: String },
-    Gone,
+    Held(String),
+    Waiting,
 }
 
-struct ConnRow {
+struct Row {
+    name: String,
+    is_thread: bool,
     cells: Vec<char>,
-    state: State,
+    phase: Phase,
     since: Moment,
-    /// What is worth saying: the worst that happened.
-    remark: Option<String>,
+    has_waited: bool,
+    /// What is said behind it.
+    remark: String,
+    /// The last event that it shows.
     last: usize,
 }
 
-impl ConnRow {
-    fn new(area: usize, since: Moment) -> Self {
-        let cells = vec![' '; area];
-        Self { cells, state: State::Gone, since, remark: None, last: 0 }
+impl Row {
+    fn new(name: String, area: usize, since: Moment) -> Self {
+        let (cells, remark, phase) = (vec![' '; area], String::new(), Phase::Nothing);
+        Self { name, is_thread: false, cells, phase, since, has_waited: false, remark, last: 0 }
     }
 
-    fn take_in(&mut self, event: &Event, now: Moment) {
+    fn connection(&mut self, event: &Event, now: Moment) {
         self.last = now.index;
-        let who = || event.thread.clone();
+        let who = &event.thread;
         match &event.what {
-            What::Connecting { .. } => self.become_(State::Opening, now),
+            What::Connecting { .. } => {
+                self.remark.clear();
+                self.turn(Phase::Opening, now);
+            }
             What::Opened { .. } => {
-                self.remark = None;
-                self.become_(State::Idle, now);
+                self.remark.clear();
+                self.turn(Phase::Idle, now);
             }
             What::Refused { error, .. } => {
-                self.ends_badly(now, format!("not opened: {error}"));
+                self.turn(Phase::Nothing, now);
+                self.trouble(now, &format!("not opened: {error}"));
             }
             What::Got { .. } => {
-                if let State::Held { by } = &self.state {
-                    self.say(now, format!("handed to {} while {by} held it", who()));
-                } else if let Some(remark) =
-                    self.remark.as_mut().filter(|remark| !remark.contains("handed"))
-                {
-                    *remark += &format!(", then handed to {}", who());
+                if let Phase::Held(by) = &self.phase {
+                    let words = format!("handed to {who} while {by} held it");
+                    self.trouble(now, &words);
+                } else if !self.remark.is_empty() && !self.remark.contains("handed") {
+                    self.add(&format!("then handed to {who}"));
                 }
-                self.become_(State::Held { by: who() }, now);
+                self.turn(Phase::Held(who.clone()), now);
             }
-            What::Returned { .. } => self.become_(State::Idle, now),
-            What::Broke { .. } => self.say(now, "broken".to_owned()),
-            What::Pinged { .. } => self.say(now, "dead".to_owned()),
-            What::Closed { .. } => {
-                let words = match &mut self.remark {
-                    Some(remark) => format!("{remark}, closed"),
-                    None => "closed".to_owned(),
-                };
-                self.become_(State::Gone, now);
-                self.remark = Some(words);
-                if self.cells[now.column] != '✗' && self.cells[now.column] != '┤' {
+            What::Returned { .. } => self.turn(Phase::Idle, now),
+            What::Broke { .. } => self.trouble(now, "broken"),
+            What::Pinged { .. } => self.trouble(now, "dead"),
+            What::Closed { .. } if !self.remark.ends_with("closed") => {
+                self.turn(Phase::Nothing, now);
+                self.add("closed");
+                if !matches!(self.cells[now.column], '✗' | '┤') {
                     self.cells[now.column] = '┘';
                 }
-            }
-            What::Asked | What::GaveUp { .. } | What::Queried { .. } | What::Note { .. } => {}
-        }
-    }
-
-    fn ends_badly(&mut self, now: Moment, words: String) {
-        self.become_(State::Gone, now);
-        self.say(now, words);
-    }
-
-    /// Draws what it was until now, and goes on as something else. A mark stays where it is.
-    fn become_(&mut self, state: State, now: Moment) {
-        let (from, to) = (self.since.column, now.column);
-        let marks: Vec<usize> = (from..=to).filter(|column| self.cells[*column] == '✗').collect();
-        match &self.state {
-            State::Opening => fill(&mut self.cells, from, to, '~'),
-            State::Idle => fill(&mut self.cells, from, to, '┄'),
-            State::Held { by } => {
-                bar(&mut self.cells, from, to, by, !matches!(state, State::Held { .. }))
-            }
-            State::Gone => {}
-        }
-        for column in marks {
-            self.cells[column] = '✗';
-        }
-        (self.state, self.since) = (state, now);
-    }
-
-    fn say(&mut self, now: Moment, words: String) {
-        self.cells[now.column] = '✗';
-        self.remark = Some(match self.remark.take() {
-            Some(remark) => format!("{remark}, {words}"),
-            None => words,
-        });
-    }
-
-    fn finish(mut self, conn: Conn, area: usize) -> Row {
-        let end = Moment { index: 0, column: area - 1, at: Duration::ZERO };
-        let mut remark = self.remark.take();
-        match &self.state {
-            State::Held { by } => {
-                remark.get_or_insert_with(|| format!("still held by {by}"));
-                // Without its end: it goes on.
-                bar(&mut self.cells, self.since.column, end.column, by, false);
-            }
-            State::Opening => {
-                remark.get_or_insert_with(|| "still being opened".to_owned());
-                self.become_(State::Gone, end);
-            }
-            State::Idle => self.become_(State::Gone, end),
-            State::Gone => {}
-        }
-        let cells: String = self.cells.iter().collect();
-        Row {
-            last: self.last,
-            name: conn.to_string(),
-            cells: cells.trim_end().to_owned(),
-            remark: remark.unwrap_or_default(),
-        }
-    }
-}
-
-struct ThreadRow {
-    cells: Vec<char>,
-    asked: Option<Moment>,
-    has_waited: bool,
-    remark: String,
-    last: usize,
-}
-
-impl ThreadRow {
-    fn new(area: usize) -> Self {
-        let cells = vec![' '; area];
-        Self { cells, asked: None, has_waited: false, remark: String::new(), last: 0 }
-    }
-
-    fn take_in(&mut self, event: &Event, now: Moment, idle_since: Option<&str>) {
-        if event.what == What::Asked {
-            self.asked = Some(now);
-            return;
-        }
-        let Some(asked) = self.asked.take() else { return };
-        match &event.what {
-            What::GaveUp { error } => {
-                self.wait(asked, now);
-                self.cells[now.column] = '✗';
-                self.remark = with_reason(error, idle_since);
-            }
-            What::Got { conn } => {
-                self.wait(asked, now);
-                self.cells[now.column] = '▸';
-                self.remark = format!("got {conn}");
             }
             _ => {}
         }
     }
 
-    fn wait(&mut self, asked: Moment, now: Moment) {
-        fill(&mut self.cells, asked.column, now.column, '·');
-        let word = if now.column - asked.column > 12 { " waiting " } else { "" };
-        put(&mut self.cells, asked.column + 2, word);
+    fn thread(&mut self, event: &Event, now: Moment, idle: Option<&str>) {
+        self.is_thread = true;
+        let has_asked = matches!(self.phase, Phase::Waiting);
+        match &event.what {
+            What::Asked => return self.turn(Phase::Waiting, now),
+            What::GaveUp { error } if has_asked => {
+                self.turn(Phase::Nothing, now);
+                self.cells[now.column] = '✗';
+                self.remark = with_reason(error, idle);
+            }
+            What::Got { conn } if has_asked => {
+                self.turn(Phase::Nothing, now);
+                self.cells[now.column] = '▸';
+                self.remark = format!("got {conn}");
+            }
+            _ => return,
+        }
         (self.has_waited, self.last) = (true, now.index);
     }
 
-    /// The row, if there was a wait to draw.
-    fn finish(mut self, name: &str, area: usize, idle_since: Option<&str>) -> Option<Row> {
-        if let Some(asked) = self.asked.take() {
-            self.wait(asked, Moment { index: usize::MAX, column: area - 1, at: asked.at });
-            self.remark = with_reason("still waiting", idle_since);
+    /// Draws what it was until now, and goes on as something else.
+    fn turn(&mut self, phase: Phase, now: Moment) {
+        let has_end = !matches!(phase, Phase::Held(_));
+        let before = mem::replace(&mut self.phase, phase);
+        self.paint(&before, now.column, has_end);
+        self.since = now;
+    }
+
+    fn paint(&mut self, phase: &Phase, to: usize, has_end: bool) {
+        let from = self.since.column;
+        let length = to - from;
+        let (sign, name) = match phase {
+            Phase::Nothing => return,
+            Phase::Opening => ('~', String::new()),
+            Phase::Idle => ('┄', String::new()),
+            Phase::Waiting if length > 12 => ('·', "· waiting ".to_owned()),
+            Phase::Waiting => ('·', String::new()),
+            Phase::Held(by) => ('─', name_that_fits(by, length.saturating_sub(1))),
+        };
+        let is_held = matches!(phase, Phase::Held(_));
+        let mut name = name.chars();
+        for (place, cell) in self.cells[from..=to].iter_mut().enumerate() {
+            let drawn = match place {
+                0 if is_held => '├',
+                0 => sign,
+                _ if place == length && is_held && has_end => '┤',
+                _ => name.next().unwrap_or(sign),
+            };
+            // Marks stay where they are.
+            if !matches!(cell, '✗' | '┤') {
+                *cell = drawn;
+            }
         }
+    }
+
+    fn trouble(&mut self, now: Moment, words: &str) {
+        self.cells[now.column] = '✗';
+        self.add(words);
+    }
+
+    fn add(&mut self, words: &str) {
+        let comma = if self.remark.is_empty() { "" } else { ", " };
+        self.remark = format!("{}{comma}{words}", self.remark);
+    }
+
+    /// Draws what still goes on at the end.
+    fn finish(mut self, area: usize, idle: Option<&str>) -> Self {
+        let phase = mem::take(&mut self.phase);
+        self.paint(&phase, area - 1, false);
+        match phase {
+            Phase::Held(by) if self.remark.is_empty() => {
+                self.remark = format!("still held by {by}");
+            }
+            Phase::Opening => self.add("still being opened"),
+            Phase::Waiting => self.remark = with_reason("still waiting", idle),
+            _ => {}
+        }
+        self
+    }
+
+    fn print(&self, label: usize, width: usize) -> String {
+        let name: String = self.name.chars().take(label - 2).collect();
         let cells: String = self.cells.iter().collect();
-        self.has_waited.then(|| Row {
-            last: self.last,
-            name: name.to_owned(),
-            cells: cells.trim_end().to_owned(),
-            remark: self.remark,
-        })
-    }
-}
-
-fn with_reason(words: &str, idle_since: Option<&str>) -> String {
-    idle_since.map_or_else(|| words.to_owned(), |idle| format!("{words}: {idle}"))
-}
-
-/// A bar with a name in it: `├ thread A ──┤`.
-fn bar(cells: &mut [char], from: usize, to: usize, name: &str, has_end: bool) {
-    fill(cells, from, to, '─');
-    cells[from] = '├';
-    if has_end {
-        cells[to] = '┤';
-    }
-    let room = (to - from).saturating_sub(1);
-    let short = name.strip_prefix("thread ").unwrap_or(name);
-    let fits = |text: &String| text.chars().count() <= room;
-    let words = [format!(" {name} "), format!(" {short} "), short.to_owned()];
-    let words = words.into_iter().find(fits);
-    put(cells, from + 1, &words.unwrap_or_else(|| short.chars().take(room).collect()));
-}
-
-fn fill(cells: &mut [char], from: usize, to: usize, sign: char) {
-    for cell in &mut cells[from..=to] {
-        if !matches!(cell, '✗' | '┤') {
-            *cell = sign;
+        let line = format!("{name:label$}{}", cells.trim_end());
+        let (length, needed) = (line.chars().count(), self.remark.chars().count() + 1);
+        if length + needed <= width {
+            return format!("{}\n", format!("{line} {}", self.remark).trim_end());
         }
+        // Below the end of the row, which it is about.
+        let indent = length.min(width.saturating_sub(needed)).max(label);
+        let remark: String = self.remark.chars().take(width - indent).collect();
+        format!("{line}\n{:indent$}{remark}\n", "")
     }
 }
 
-fn put(cells: &mut [char], from: usize, words: &str) {
-    for (cell, letter) in cells.iter_mut().skip(from).zip(words.chars()) {
-        *cell = letter;
-    }
+fn with_reason(words: &str, idle: Option<&str>) -> String {
+    idle.map_or_else(|| words.to_owned(), |idle| format!("{words}: {idle}"))
 }
 
-fn cut(line: &str, width: usize) -> String {
-    if line.chars().count() <= width {
-        return line.to_owned();
-    }
-    line.chars().take(width - 1).chain(['…']).collect()
+/// As much of a thread's name as fits into a bar.
+fn name_that_fits(name: &str, room: usize) -> String {
+    let short = name.strip_prefix("thread ").unwrap_or(name);
+    let forms = [format!(" {name} "), format!(" {short} "), short.to_owned()];
+    let fitting = forms.into_iter().find(|form| form.chars().count() <= room);
+    fitting.unwrap_or_else(|| short.chars().take(room).collect())
 }
 
 /// A moment, as people say it.
-pub fn clock(time: Duration) -> String {
+fn clock(time: Duration) -> String {
     let micros = time.as_micros();
     if micros.is_multiple_of(1_000_000) && micros > 0 {
         format!("{} s", micros / 1_000_000)

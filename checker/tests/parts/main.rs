@@ -1,6 +1,7 @@
 //! The parts of the checker that need nothing but their input, one by one.
 
 #![allow(dead_code, unreachable_pub, reason = "each part is used as a part here")]
+#![allow(clippy::format_push_string, reason = "as in the program")]
 
 #[path = "../../src/starter/solution.rs"]
 mod solution;
