@@ -1,0 +1,160 @@
+//! Getting and giving back while a round is under way: P7 to P9.
+
+use harness::Case;
+
+use crate::desk::{
+    BEGIN, Desk, SECOND, SLACK, all_home, between, by_hand, each_second, home, ms, story,
+};
+use crate::rounds;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        Case::new("serves_during_a_ping", "P7", serves_during_a_ping)
+            .title("a ping holds nobody up")
+            .paused()
+            .points(0.5)
+            .lesson("a-lock-and-an-await")
+            .hints(&[
+                "A ping takes a tenth of a second here. Who has to stand in line meanwhile, and for \
+                 what?",
+                "No lock may be held across an `await`. Take the connection out, let go of the \
+                 lock, ping, and give it back.",
+                "Give each one back as soon as its own ping has ended, not when the round is over.",
+            ]),
+        Case::new("a_pinged_one_keeps_its_place", "P8", a_pinged_one_keeps_its_place)
+            .title("a connection that is being pinged keeps its place")
+            .paused()
+            .points(0.5)
+            .lesson("a-lock-and-an-await")
+            .hints(&[
+                "Out of the idle list, lent to nobody: is the connection still counted while it is \
+                 being pinged?",
+                "Its place stays taken. Then a `get` that finds none idle and no room waits until \
+                 the ping has ended. `Place::holding` does not change `size`.",
+            ]),
+    ];
+    cases.extend(rounds::more_cases());
+    cases.push(
+        Case::new("replaces_one_that_broke_in_use", "P9", replaces_one_that_broke_in_use)
+            .title("a connection that broke while it was lent out is replaced")
+            .paused()
+            .points(0.5)
+            .lesson("restoring-the-minimum")
+            .hints(&[
+                "No round has removed it: it was closed on its way back. Does your checker notice \
+                 that one is missing?",
+                "Ask at the end of each round how many there are, not how many this round removed.",
+            ]),
+    );
+    cases
+}
+
+fn serves_during_a_ping() {
+    // There is room for another one.
+    story(async || {
+        let desk = Desk::open(between(1, 2), by_hand()).await;
+        desk.exchange.query_takes(ms(100));
+        let round = desk.trader("the round", async |desk| desk.check().await);
+        desk.at(BEGIN + ms(50)).await;
+        let why = "while the only connection is being pinged and there is room for another";
+        drop(desk.need_at(BEGIN + ms(50), why).await);
+        home(round).await;
+    });
+    // There is none.
+    story(async || {
+        let desk = Desk::open(between(1, 1), by_hand()).await;
+        desk.exchange.query_takes(ms(100));
+        let round = desk.trader("the round", async |desk| desk.check().await);
+        desk.at(BEGIN + ms(50)).await;
+        drop(desk.need_at(BEGIN + ms(100), "when the ping of the only connection ended").await);
+        home(round).await;
+    });
+    // One comes back while the other is being pinged.
+    story(async || {
+        let desk = Desk::open(between(2, 2), by_hand()).await;
+        desk.exchange.query_takes(ms(100));
+        let held = desk.need("from a pool with two idle ones").await;
+        let round = desk.trader("the round", async |desk| desk.check().await);
+        let waits = desk.trader("task A", async |desk| {
+            desk.at(BEGIN + ms(20)).await;
+            drop(desk.need_at(BEGIN + ms(50), "when one came back").await);
+        });
+        desk.at(BEGIN + ms(50)).await;
+        drop(held);
+        home(waits).await;
+        home(round).await;
+    });
+    // Of several, the first whose ping has ended.
+    story(async || {
+        let desk = Desk::open(between(3, 3), by_hand()).await;
+        desk.exchange.query_takes(ms(100));
+        let round = desk.trader("the round", async |desk| desk.check().await);
+        desk.at(BEGIN + ms(50)).await;
+        drop(desk.need_at(BEGIN + ms(100), "when the first ping of the round ended").await);
+        home(round).await;
+    });
+}
+
+fn a_pinged_one_keeps_its_place() {
+    story(async || {
+        let desk = Desk::open(between(2, 2), by_hand()).await;
+        desk.exchange.query_takes(ms(100));
+        let round = desk.trader("the round", async |desk| desk.check().await);
+        desk.at(BEGIN + ms(50)).await;
+        let traders = ["task A", "task B", "task C"].map(|name| {
+            desk.trader(name, async |desk| {
+                let held = desk.need("when a ping has ended").await;
+                desk.at(desk.now() + ms(20)).await;
+                drop(held);
+            })
+        });
+        all_home(traders).await;
+        home(round).await;
+        desk.expect_peak(
+            2,
+            ", with max_connections 2: while connections were being pinged, others were opened in \
+             their places",
+        );
+        desk.expect_none_pinged_while_held();
+        desk.expect_idle(2, "when all have gone home");
+    });
+}
+
+fn replaces_one_that_broke_in_use() {
+    story(async || {
+        let desk = Desk::open(between(2, 3), each_second()).await;
+        let held = desk.need("from a pool with two idle ones").await;
+        desk.exchange.kill(held.id());
+        drop(held);
+        desk.expect_sessions(1, "after one that broke while it was lent out came back");
+        desk.at(SECOND + ms(500)).await;
+        desk.expect_idle(2, "after the next round, with min_connections 2");
+    });
+    // Whoever waits gets its place, and does not wait for a round.
+    story(async || {
+        let desk = Desk::open(between(1, 1), each_second()).await;
+        let held = desk.need("from a pool with an idle one").await;
+        let waits = desk.trader("task A", async |desk| {
+            desk.at(ms(200)).await;
+            desk.need_at(ms(300), "in the place of one that came back broken").await.order().await;
+        });
+        desk.at(ms(300)).await;
+        desk.exchange.kill(held.id());
+        drop(held);
+        home(waits).await;
+        desk.at(ms(300) + SLACK).await;
+        desk.expect_idle(1, "when all have gone home");
+    });
+    // It broke, and nobody knows yet.
+    story(async || {
+        let desk = Desk::open(between(2, 3), each_second()).await;
+        let held = desk.need("from a pool with two idle ones").await;
+        desk.exchange.cut(held.id());
+        drop(held);
+        desk.at(SECOND + ms(500)).await;
+        desk.expect_idle(2, "after the next round, with min_connections 2");
+        for mut held in desk.need_all(2, "after the dead one was replaced").await {
+            held.order().await;
+        }
+    });
+}

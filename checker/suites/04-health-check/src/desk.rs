@@ -1,0 +1,414 @@
+//! The trading desk that the cases are played at: an exchange on tokio's paused clock, the student's
+//! pool over it, and traders, each a task with a name. All that a trader does with the pool is
+//! written into the exchange's log, so that a failing case can be drawn.
+
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::panic;
+use std::time::Duration;
+
+use fixtures::exchange::{self, AsyncLine, AsyncManager, Exchange, ExchangeError};
+use harness::fail;
+use ledger::{Conn, Event, What};
+use pool_health_check::{
+    CheckReport, HealthConfig, Pool, PoolConfig, PoolError, PooledConnection, Status,
+};
+use tokio::runtime::{Builder, Handle};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// How late something may be that should happen at once: not a task's real slowness (the clock is
+/// paused), but room for a pool that looks every few milliseconds.
+pub(crate) const SLACK: Duration = ms(5);
+
+/// What takes longer than this on the paused clock will never end.
+pub(crate) const NEVER: Duration = Duration::from_mins(2);
+
+/// When stories begin.
+pub(crate) const BEGIN: Duration = ms(100);
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// How often a story is told: `tokio::select!` begins with a branch of its own choosing, each time
+/// with another one.
+const TIMES: u32 = 10;
+
+pub(crate) type Outcome<T> = Result<T, PoolError<ExchangeError>>;
+
+pub(crate) const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Tells a story on a paused clock, several times over.
+pub(crate) fn story(tell: impl AsyncFn()) {
+    for _ in 0..TIMES {
+        order(&tell);
+    }
+}
+
+/// Tells a story once: one order of its events.
+pub(crate) fn order(tell: impl AsyncFn()) {
+    harness::order();
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without input and output");
+    runtime.block_on(exchange::named("the desk", tell()));
+}
+
+pub(crate) fn between(min: u32, max: u32) -> PoolConfig {
+    PoolConfig {
+        min_connections: min,
+        max_connections: max,
+        connection_timeout: Duration::from_secs(30),
+    }
+}
+
+/// A round every second.
+pub(crate) fn each_second() -> HealthConfig {
+    HealthConfig {
+        interval: SECOND,
+        ping_timeout: ms(200),
+        backoff_min: ms(100),
+        backoff_max: SECOND,
+    }
+}
+
+/// No round comes by itself in the time that a story takes.
+pub(crate) fn by_hand() -> HealthConfig {
+    HealthConfig { interval: Duration::from_hours(1), ..each_second() }
+}
+
+/// An exchange and the pool under test. Clones share both.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) exchange: Exchange,
+    pub(crate) pool: Pool<AsyncManager>,
+}
+
+impl Desk {
+    /// A desk over an exchange that is always ready.
+    pub(crate) async fn open(config: PoolConfig, health: HealthConfig) -> Self {
+        Self::over(Exchange::for_tasks(), config, health).await
+    }
+
+    /// A desk over an exchange that the story has prepared.
+    pub(crate) async fn over(exchange: Exchange, config: PoolConfig, health: HealthConfig) -> Self {
+        harness::watch(exchange.log());
+        let told_config = format!("`Pool::new` to succeed with {config:?} and {health:?}");
+        let new = Pool::new(exchange.async_manager(), config, health);
+        let pool = match ends("`Pool::new`", new).await {
+            Ok(pool) => pool,
+            Err(error) => fail(told_config, told(&error)),
+        };
+        // A checker may begin with a round at once: it is over when the story begins.
+        let desk = Self { exchange, pool };
+        desk.at(BEGIN).await;
+        desk
+    }
+
+    /// Calls the pool's `get`, in the log.
+    pub(crate) async fn get(&self) -> Outcome<Held> {
+        self.exchange.write(What::Asked);
+        match ends("`get`, with a connection_timeout of 30 s,", self.pool.get()).await {
+            Ok(taken) => {
+                let conn = Conn(taken.id());
+                self.exchange.write(What::Got { conn });
+                Ok(Held { taken: Some(taken), conn, exchange: self.exchange.clone() })
+            }
+            Err(error) => {
+                self.exchange.write(What::GaveUp { error: told(&error) });
+                Err(error)
+            }
+        }
+    }
+
+    /// A connection that the story needs to go on; `why` continues "a connection".
+    pub(crate) async fn need(&self, why: &str) -> Held {
+        match self.get().await {
+            Ok(held) => held,
+            Err(error) => fail(format!("a connection {why}"), told(&error)),
+        }
+    }
+
+    /// As [`need`](Self::need), and it must come at `at` (or up to [`SLACK`] later).
+    pub(crate) async fn need_at(&self, at: Duration, why: &str) -> Held {
+        let result = self.get().await;
+        let now = self.now();
+        match result {
+            Ok(held) if now <= at + SLACK => held,
+            Ok(_) => fail(
+                format!("a connection at {}, {why}", clock(at)),
+                format!("one at {}, {} too late", clock(now), clock(now.saturating_sub(at))),
+            ),
+            Err(error) => fail(
+                format!("a connection at {}, {why}", clock(at)),
+                format!("{} at {}", told(&error), clock(now)),
+            ),
+        }
+    }
+
+    /// So many connections at the same time.
+    pub(crate) async fn need_all(&self, count: u32, why: &str) -> Vec<Held> {
+        let mut held = Vec::new();
+        for number in 1..=count {
+            held.push(self.need(&format!("as number {number} of {count}, {why}")).await);
+        }
+        held
+    }
+
+    /// A round by hand.
+    pub(crate) async fn check(&self) -> CheckReport {
+        ends("`check_once`", self.pool.check_once()).await
+    }
+
+    /// A round by hand that must end at `at` (or up to [`SLACK`] later).
+    pub(crate) async fn check_by(&self, at: Duration, why: &str) -> CheckReport {
+        let report = self.check().await;
+        let now = self.now();
+        if now > at + SLACK {
+            fail(
+                format!("`check_once` to return by {}: {why}", clock(at)),
+                format!("it returned at {}", clock(now)),
+            );
+        }
+        report
+    }
+
+    /// Closes the pool.
+    pub(crate) async fn close(&self) {
+        ends("`close`", self.pool.close()).await;
+    }
+
+    /// Time since the desk opened.
+    pub(crate) fn now(&self) -> Duration {
+        self.exchange.elapsed()
+    }
+
+    /// Waits for a moment of the story.
+    pub(crate) async fn at(&self, moment: Duration) {
+        sleep(moment.saturating_sub(self.now())).await;
+    }
+
+    /// Starts a trader: a task of this name, at work at the desk.
+    pub(crate) fn trader<T: Send + 'static, F>(
+        &self,
+        name: &str,
+        work: impl FnOnce(Desk) -> F,
+    ) -> JoinHandle<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        tokio::spawn(exchange::named(name.to_owned(), work(self.clone())))
+    }
+
+    /// Fails unless the exchange counts so many sessions; `when` tells the moment.
+    pub(crate) fn expect_sessions(&self, expected: usize, when: &str) {
+        let sessions = self.exchange.sessions();
+        if sessions != expected {
+            fail(format!("{} {when}", open(expected)), open(sessions));
+        }
+    }
+
+    /// Fails unless so many connections are open and all of them idle; `when` tells the moment.
+    pub(crate) fn expect_idle(&self, expected: u32, when: &str) {
+        self.expect_sessions(expected as usize, when);
+        let Status { size, idle, in_use, waiting } = self.pool.status();
+        if (size, idle, in_use, waiting) != (expected, expected, 0, 0) {
+            fail(
+                format!(
+                    "status() to say size {expected}, idle {expected}, in_use 0, waiting 0 {when}"
+                ),
+                format!("size {size}, idle {idle}, in_use {in_use}, waiting {waiting}"),
+            );
+        }
+    }
+
+    /// Fails if there ever were more sessions than `max`.
+    pub(crate) fn expect_peak(&self, max: usize, why: &str) {
+        let peak = self.exchange.peak_sessions();
+        if peak > max {
+            fail(format!("at most {} at any moment", open(max)), format!("{peak} at once{why}"));
+        }
+    }
+
+    /// Fails unless all places of the pool can still be used, by so many tasks at once.
+    pub(crate) async fn expect_whole(&self, max: u32, when: &str) {
+        let all = async {
+            let mut held: Vec<Held> = Vec::new();
+            for _ in 0..max {
+                match self.get().await {
+                    Ok(one) => held.push(one),
+                    Err(error) => fail(
+                        format!("{} to be had at the same time {when}", connections(max as usize)),
+                        format!("{} for number {}: a place is lost", told(&error), held.len() + 1),
+                    ),
+                }
+            }
+            held
+        };
+        drop(all.await);
+        let Status { in_use, waiting, .. } = self.pool.status();
+        if (in_use, waiting) != (0, 0) {
+            fail(
+                format!("status() to say in_use 0, waiting 0 {when}, when all have come back"),
+                format!("in_use {in_use}, waiting {waiting}"),
+            );
+        }
+    }
+
+    /// What happened so far.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.exchange.log().events()
+    }
+
+    /// The pings of this line that have ended, by the moment of their ends.
+    pub(crate) fn pings_of(&self, line: u32) -> Vec<Duration> {
+        let of_line =
+            |event: &Event| matches!(event.what, What::Pinged { conn, .. } if conn == Conn(line));
+        self.events().iter().filter(|event| of_line(event)).map(|event| event.at).collect()
+    }
+
+    /// The moments at which somebody began to connect.
+    pub(crate) fn attempts(&self) -> Vec<Duration> {
+        let begun = |event: &Event| matches!(event.what, What::Connecting { .. });
+        self.events().iter().filter(|event| begun(event)).map(|event| event.at).collect()
+    }
+
+    /// Fails if a line was pinged while a trader held it.
+    pub(crate) fn expect_none_pinged_while_held(&self) {
+        let mut held: Vec<Conn> = Vec::new();
+        for event in self.events() {
+            match event.what {
+                What::Got { conn } => held.push(conn),
+                What::Returned { conn } => held.retain(|other| *other != conn),
+                What::Pinged { conn, .. } if held.contains(&conn) => fail(
+                    "a connection to be lent out or to be pinged, never both at the same time",
+                    format!("{conn} pinged at {}, while it was lent out", clock(event.at)),
+                ),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What the pool handed out.
+type Taken = PooledConnection<AsyncManager>;
+
+/// A connection that a trader holds; letting go of it is written into the log.
+pub(crate) struct Held {
+    taken: Option<Taken>,
+    conn: Conn,
+    exchange: Exchange,
+}
+
+impl Held {
+    /// The number of the connection.
+    pub(crate) fn id(&self) -> u32 {
+        self.conn.0
+    }
+
+    /// Sends an order down the line; it must work.
+    pub(crate) async fn order(&mut self) {
+        let id = self.id();
+        if let Err(error) = ends("an order", self.query("BUY 100 AAPL")).await {
+            fail(format!("conn {id} to carry an order"), error.to_string());
+        }
+    }
+}
+
+impl Deref for Held {
+    type Target = AsyncLine;
+
+    fn deref(&self) -> &AsyncLine {
+        self.taken.as_ref().expect("held until it is dropped")
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut AsyncLine {
+        self.taken.as_mut().expect("held until it is dropped")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.exchange.write(What::Returned { conn: self.conn });
+        drop(self.taken.take());
+    }
+}
+
+/// What something comes to that must come to an end.
+pub(crate) async fn ends<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match timeout(NEVER, work).await {
+        Ok(value) => value,
+        Err(_) => fail(
+            format!("{what} to come to an end"),
+            format!("it was still waiting after {} s of simulated time", NEVER.as_secs()),
+        ),
+    }
+}
+
+/// Waits for a trader to go home; a panic of his is the case's.
+pub(crate) async fn home<T>(trader: JoinHandle<T>) -> T {
+    match ends("a task of the story", trader).await {
+        Ok(value) => value,
+        Err(error) => panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Waits for all of them.
+pub(crate) async fn all_home<T>(traders: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
+    let mut values = Vec::new();
+    for trader in traders {
+        values.push(home(trader).await);
+    }
+    values
+}
+
+/// How many tasks there are beside the story's own.
+pub(crate) fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+/// An error of the pool as a student would say it.
+pub(crate) fn told(error: &PoolError<ExchangeError>) -> String {
+    match error {
+        PoolError::InvalidConfig(reason) => format!("InvalidConfig({reason:?})"),
+        PoolError::Timeout => "Timeout".to_owned(),
+        PoolError::Connect(error) => format!("Connect({error})"),
+        PoolError::Closed => "Closed".to_owned(),
+    }
+}
+
+/// What came of a `get`, as a student would say it.
+pub(crate) fn outcome(result: &Outcome<Held>) -> String {
+    match result {
+        Ok(held) => format!("a connection (conn {})", held.id()),
+        Err(error) => told(error),
+    }
+}
+
+/// A moment or a span, as people say it.
+pub(crate) fn clock(time: Duration) -> String {
+    let micros = time.as_micros();
+    if micros.is_multiple_of(1_000) {
+        format!("{} ms", micros / 1_000)
+    } else {
+        format!("{}.{:03} ms", micros / 1_000, micros % 1_000)
+    }
+}
+
+/// So many connections are open, as people say it.
+fn open(count: usize) -> String {
+    if count == 0 {
+        return "no connection open".to_owned();
+    }
+    format!("{} open", connections(count))
+}
+
+/// So many connections, as people say it.
+pub(crate) fn connections(count: usize) -> String {
+    if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") }
+}

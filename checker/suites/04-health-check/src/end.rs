@@ -1,0 +1,200 @@
+//! The end of a pool and of its checker: P10 and P18.
+
+use std::time::Duration;
+
+use harness::{Case, fail};
+use ledger::What;
+use pool_health_check::PoolError;
+
+use crate::desk::{
+    Desk, SECOND, SLACK, all_home, between, clock, each_second, ends, ms, outcome, story, tasks,
+};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("close_stops_the_checker", "P10", close_stops_the_checker)
+            .title("close ends the checker and what is idle")
+            .paused()
+            .points(0.5)
+            .lesson("the-end-of-a-task")
+            .hints(&[
+                "`Shared::shut` closes the pool. What goes on behind its back?",
+                "Keep the `JoinHandle` of the checker's task in `Checker`: `abort` it, and await it, \
+                 to know that it has gone.",
+                "A connection that is just being pinged is not in the idle list. Who holds it when \
+                 the task ends, and what does dropping it do then?",
+            ]),
+    ]
+}
+
+pub(crate) fn hard_cases() -> Vec<Case> {
+    vec![
+        Case::new("a_dropped_pool_ends", "P18", a_dropped_pool_ends)
+            .title("a pool that is dropped ends its task")
+            .paused()
+            .hard()
+            .points(0.5)
+            .lesson("the-end-of-a-task")
+            .hints(&[
+                "Nobody calls `close`; the last `Pool` is dropped. What still keeps the pool alive?",
+                "A task that owns an `Arc` of the pool keeps it for ever. While it sleeps, let it \
+                 own a `Weak`, and end when there is nothing to upgrade to.",
+            ]),
+    ]
+}
+
+fn close_stops_the_checker() {
+    // With one that waits and two that are lent out.
+    story(async || {
+        let desk = Desk::open(between(2, 2), each_second()).await;
+        let mut held = desk.need_all(2, "from a pool with two idle ones").await;
+        let waits = desk.trader("task A", async |desk| {
+            let result = desk.get().await;
+            let now = desk.now();
+            if !matches!(result, Err(PoolError::Closed)) || now > ms(500) + SLACK {
+                fail(
+                    "Closed at 500 ms, when the pool was closed, for a task that waits",
+                    format!("{} at {}", outcome(&result), clock(now)),
+                );
+            }
+        });
+        desk.at(ms(500)).await;
+        desk.close().await;
+        all_home([waits]).await;
+        let late = desk.get().await;
+        if !matches!(late, Err(PoolError::Closed)) {
+            fail("Closed from a pool that has been closed", outcome(&late));
+        }
+        held[0].order().await;
+        desk.expect_sessions(2, "while two are lent out by a closed pool");
+        drop(held.pop());
+        desk.expect_sessions(1, "when one of two has come back to a closed pool");
+        desk.close().await;
+        drop(held);
+        desk.expect_sessions(0, "when both have come back to a closed pool");
+        expect_silence(&desk, ms(500)).await;
+    });
+    // While the checker sleeps, pings, restores, and pauses between attempts to restore.
+    let moments = [
+        (ms(1_500), "between two rounds"),
+        (ms(1_050), "while connections were being pinged"),
+        (ms(1_150), "while a connection was being opened"),
+    ];
+    for (moment, when) in moments {
+        story(async || {
+            let desk = Desk::open(between(3, 3), each_second()).await;
+            desk.exchange.query_takes(ms(30)).connect_takes(ms(100));
+            desk.at(ms(500)).await;
+            desk.exchange.cut(2);
+            closed_at(&desk, moment, when).await;
+        });
+    }
+    story(async || {
+        let desk = Desk::open(between(3, 3), each_second()).await;
+        desk.at(ms(500)).await;
+        desk.exchange.go_offline();
+        desk.at(ms(4_250)).await;
+        desk.exchange.come_back();
+        closed_at(&desk, ms(4_250), "after an outage, before anything was restored").await;
+    });
+}
+
+/// Closes the pool at this moment; nothing is lent out.
+async fn closed_at(desk: &Desk, moment: Duration, when: &str) {
+    desk.at(moment).await;
+    desk.close().await;
+    let took = desk.now().saturating_sub(moment);
+    if took > ms(200) + SLACK {
+        fail(
+            "`close` to return as soon as the pings that are under way have ended, after a \
+             ping_timeout of 200 ms at the latest",
+            format!("it returned {} later, called {when}", clock(took)),
+        );
+    }
+    let closed = desk.now();
+    desk.at(closed + SLACK).await;
+    desk.expect_sessions(0, &format!("after `close`, called {when}, has returned"));
+    expect_silence(desk, closed).await;
+}
+
+/// Fails if anything is pinged or opened from `since` on, or a task of the pool goes on.
+async fn expect_silence(desk: &Desk, since: Duration) {
+    desk.at(since + 10 * SECOND).await;
+    let late = desk.events().into_iter().find(|event| {
+        event.at > since + SLACK
+            && matches!(event.what, What::Pinged { .. } | What::Connecting { .. })
+    });
+    if let Some(event) = late {
+        let what = match event.what {
+            What::Pinged { conn, .. } => format!("a ping of {conn}"),
+            _ => "an attempt to connect".to_owned(),
+        };
+        fail(
+            format!("nothing to be pinged or opened after the end at {}", clock(since)),
+            format!("{what} at {}", clock(event.at)),
+        );
+    }
+    if tasks() > 0 {
+        fail(
+            format!("no task of the pool to be left after the end at {}", clock(since)),
+            format!("{} left 10 s later", tasks()),
+        );
+    }
+}
+
+fn a_dropped_pool_ends() {
+    let moments = [
+        (ms(1_500), "between two rounds"),
+        (ms(1_050), "in the middle of a round"),
+        (ms(3_050), "while connecting failed"),
+    ];
+    for (moment, when) in moments {
+        story(async || {
+            let Desk { exchange, pool } = Desk::open(between(3, 3), each_second()).await;
+            let desk = Desk { exchange: exchange.clone(), pool };
+            exchange.query_takes(ms(90));
+            if moment > SECOND * 2 {
+                desk.at(ms(1_900)).await;
+                exchange.go_offline();
+            }
+            desk.at(moment).await;
+            drop(desk);
+            expect_gone(&exchange, when).await;
+        });
+    }
+    // A guard is out when the last `Pool` goes.
+    story(async || {
+        let Desk { exchange, pool } = Desk::open(between(2, 2), each_second()).await;
+        let desk = Desk { exchange: exchange.clone(), pool };
+        let mut held = desk.need("from a pool with two idle ones").await;
+        desk.at(ms(1_500)).await;
+        drop(desk);
+        held.order().await;
+        drop(held);
+        expect_gone(&exchange, "before the last guard was").await;
+    });
+}
+
+/// Fails unless a pool that has been dropped leaves nothing behind, in time.
+async fn expect_gone(exchange: &fixtures::exchange::Exchange, when: &str) {
+    // An interval, and a round of three that began just then.
+    ends("the time that a pool has to end", tokio::time::sleep(SECOND + 3 * ms(200) + SLACK)).await;
+    let left = exchange.sessions();
+    if left > 0 {
+        fail(
+            format!(
+                "no connection open an interval and a round after the last `Pool` was dropped, \
+                 {when}"
+            ),
+            format!("{left} still open"),
+        );
+    }
+    if tasks() > 0 {
+        fail(
+            format!(
+                "no task of the pool left an interval after the last `Pool` was dropped, {when}"
+            ),
+            format!("{} left", tasks()),
+        );
+    }
+}
