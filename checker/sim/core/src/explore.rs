@@ -7,7 +7,8 @@ use std::time::Duration;
 use shuttle::scheduler::{RandomScheduler, Schedule, Scheduler, Task, TaskId};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
-use crate::world::{Phase, World};
+use crate::state::Phase;
+use crate::world::World;
 use crate::{graph, local, unwind, world};
 
 /// Memory that a simulated thread never touches costs nothing, so this is generous.

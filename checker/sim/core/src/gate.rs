@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::slot::Slot;
+use crate::state::{Place, State, TaskId};
 use crate::wait::{self, Guarded, On, Wake};
-use crate::world::{self, Place, State, TaskId};
+use crate::world::{self};
 
 /// How a gate is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use crate::gate::{Hold, Mode};
+use crate::state::{Place, State, Task, TaskId, TaskState, Wait};
 use crate::wait::{Event, Guarded, On};
-use crate::world::{Place, State, Task, TaskId, TaskState, Wait};
 
 /// One line for each simulated thread that waits.
 pub(crate) fn blocked(state: &State) -> Vec<String> {

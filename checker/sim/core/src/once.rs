@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::gate::Gate;
 use crate::queue::Queue;
+use crate::state::Place;
 use crate::wait::{self, Event, Guarded};
-use crate::world::Place;
 
 /// How far a [`Once`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

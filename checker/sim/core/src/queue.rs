@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::slot::Slot;
+use crate::state::{Place, TaskId};
 use crate::wait::{self, Event, On, Wake};
-use crate::world::{self, Place, TaskId};
+use crate::world::{self};
 
 /// Those who wait for one kind of event.
 #[derive(Debug)]

@@ -13,9 +13,10 @@ use lock_api::{GetThreadId, GuardNoSend};
 
 use crate::gate::{Gate, Mode};
 use crate::instant::{Instant, deadline_in};
+use crate::state::Place;
 use crate::task;
 use crate::wait::Guarded;
-use crate::world::{self, Place};
+use crate::world::{self};
 
 /// A lock of any kind.
 #[derive(Debug)]

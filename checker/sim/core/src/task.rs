@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::local;
+use crate::state::{MAIN, Place, State, TaskId, TaskState};
 use crate::wait::{self, On};
-use crate::world::{self, MAIN, Place, State, TaskId, TaskState};
+use crate::world::{self};
 
 /// Shuttle's scopes, which let a simulated thread borrow what outlives it.
 pub use shuttle::thread::{Scope as RawScope, scope as raw_scope};

@@ -7,7 +7,8 @@
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, UnwindSafe};
 
-use crate::world::{self, State};
+use crate::state::State;
+use crate::world::{self};
 
 /// Whether the current simulated thread unwinds.
 pub fn panicking() -> bool {

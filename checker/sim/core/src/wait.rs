@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::gate::Mode;
+use crate::state::{Place, State, TaskId};
 use crate::unwind;
-use crate::world::{self, Place, State, TaskId};
+use crate::world::{self};
 
 /// A task that has done this many things without waiting spins, and time begins to pass for it.
 const BUSY: u32 = 1_000;
