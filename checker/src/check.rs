@@ -14,7 +14,7 @@ use crate::run;
 use crate::session::Session;
 use crate::snapshot::{Snapshot, Unreadable};
 use crate::starter;
-use crate::store;
+use crate::store::{self, Stored};
 use crate::verdict::{BuildVerdict, CaseVerdict, State, TaskVerdict};
 
 /// What is checked as a task's submission.
@@ -79,9 +79,9 @@ pub fn check(
         }
     };
     let key = session.verdict_key(task, &snapshot.hash, &source.shown)?;
-    let stored = || store::load(base, &task.name, &key);
-    let is_stored = options.is_whole() && !options.fresh;
-    let mut verdict = match is_stored.then(stored).flatten() {
+    let stored = || store::load(base, &task.name, &key).filter(TaskVerdict::is_settled);
+    let may_be_stored = options.is_whole() && !options.fresh;
+    let mut verdict = match may_be_stored.then(stored).flatten() {
         Some(verdict) => verdict,
         None => judge(session, task, &snapshot, &source.shown, options, watcher, cancel)?,
     };
@@ -91,7 +91,9 @@ pub fn check(
         verdict.state = State::NotBegun;
     }
     if options.is_whole() {
-        store::save(base, &key, &verdict)?;
+        let stored = Stored { snapshot: snapshot.hash, verdict };
+        store::save(base, &key, &stored)?;
+        verdict = stored.verdict;
     }
     Ok(verdict)
 }

@@ -25,7 +25,7 @@ pub struct Standing<'a> {
     pub task: &'a Task,
     /// The latest verdict on the exercise, if there ever was one.
     pub verdict: Option<TaskVerdict>,
-    /// Whether the exercise, or the suite, has changed since that verdict.
+    /// Whether the exercise has changed since that verdict.
     pub has_changed: bool,
 }
 
@@ -39,27 +39,26 @@ impl Standing<'_> {
 /// How the tasks stand, from the stored verdicts.
 pub fn standings(session: &Session) -> Result<Vec<Standing<'_>>> {
     let course = &session.course;
-    let standing = |task| {
+    let mut standings = Vec::new();
+    for task in &course.tasks {
         let source = Source::exercise(course, task);
-        let snapshot = Snapshot::take(&course.base, &source.folder, &source.shown)?;
-        let current = match snapshot {
-            Ok(snapshot) => {
-                let key = session.verdict_key(task, &snapshot.hash, &source.shown)?;
-                store::load(&course.base, &task.name, &key)
-            }
-            Err(_) => None,
-        };
-        let has_changed = current.is_none();
-        let verdict = current.or_else(|| store::latest(&course.base, &task.name));
-        Ok(Standing { task, verdict, has_changed })
-    };
-    course.tasks.iter().map(standing).collect()
+        let snapshot = Snapshot::take(&course.base, &source.folder, &source.shown)?.ok();
+        let stored = store::latest(&course.base, &task.name);
+        let (then, verdict) = stored.map(|stored| (stored.snapshot, stored.verdict)).unzip();
+        let has_changed = then != snapshot.map(|snapshot| snapshot.hash);
+        standings.push(Standing { task, verdict, has_changed });
+    }
+    Ok(standings)
 }
 
-/// The next task that is not done; the last one if all are.
+/// The next task that is not done; if all are, the next that does not pass whole, or the last.
 pub fn next_task(session: &Session) -> Result<&Task> {
     let standings = standings(session)?;
     let next = standings.iter().find(|standing| !standing.is_done());
+    let passes = |standing: &Standing<'_>| {
+        standing.verdict.as_ref().is_some_and(|verdict| verdict.state == State::Passed)
+    };
+    let next = next.or_else(|| standings.iter().find(|standing| !passes(standing)));
     let Some(next) = next.or_else(|| standings.last()) else { bail!("the course has no task") };
     Ok(next.task)
 }

@@ -226,10 +226,10 @@ impl Cargo<'_> {
         let mut diagnostics = Diagnostics::default();
         let (code, words) = self.run(&args, |line| {
             match Message::parse(line)? {
-                Message::CompilerArtifact { target, executable: Some(path) } => {
+                Message::Artifact { target, executable: Some(path) } => {
                     binaries.insert(target.name, path);
                 }
-                Message::CompilerMessage(finding) => diagnostics.add(finding),
+                Message::Found(finding) => diagnostics.add(finding),
                 _ => {}
             }
             Ok(())

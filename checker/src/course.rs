@@ -164,13 +164,13 @@ impl Course {
             wanted,
             self.tasks.iter().flat_map(|task| [task.name.as_str(), task.bare_name()]),
         );
-        match likely {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => {
+        likely.map_or_else(
+            || {
                 let names: Vec<&str> = self.tasks.iter().map(|task| task.name.as_str()).collect();
                 format!("there are {}", names.join(", "))
-            }
-        }
+            },
+            |name| format!("did you mean `{name}`?"),
+        )
     }
 }
 

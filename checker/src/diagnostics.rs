@@ -15,17 +15,19 @@ const SIMULATED: &str = "std::sync (Mutex, RwLock, Condvar, Once, OnceLock, Lazy
 
 /// A line of cargo's JSON.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
+#[serde(tag = "reason")]
 pub enum Message {
     /// Something was built.
-    CompilerArtifact {
+    #[serde(rename = "compiler-artifact")]
+    Artifact {
         /// What.
         target: Target,
         /// Where it is, if it can be run.
         executable: Option<PathBuf>,
     },
     /// The compiler found something.
-    CompilerMessage(Finding),
+    #[serde(rename = "compiler-message")]
+    Found(Finding),
     /// Of no interest here.
     #[serde(other)]
     Other,

@@ -10,6 +10,7 @@
 // The students' edition is built without what only instructors' commands use.
 #![cfg_attr(not(feature = "instructor"), allow(dead_code))]
 
+use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         process::supervisor::main(std::env::args_os().skip(2));
         return ExitCode::SUCCESS;
     }
+    end_quietly_with_the_reader();
     match cli::run(cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) if error.is::<Interrupted>() => ExitCode::from(130),
@@ -58,4 +60,15 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Whoever reads only the first lines (`checker check | head`) is not to see a panic.
+fn end_quietly_with_the_reader() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panicked| {
+        if panicked.payload_as_str().is_some_and(|text| text.starts_with("failed printing to")) {
+            std::process::exit(141);
+        }
+        usual(panicked);
+    }));
 }

@@ -44,7 +44,7 @@ pub type Watcher<'a> = &'a (dyn Fn(Step<'_>) + Sync);
 
 /// Shows the steps on stderr: a bar on a terminal, else a sentence where the wait may be long.
 pub struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     is_terminal: bool,
     began: Instant,
     said: Once,
@@ -56,7 +56,7 @@ impl Default for Bar {
         let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let is_terminal = io::stderr().is_terminal();
-        Self { bar, is_terminal, began: Instant::now(), said: Once::new() }
+        Self { drawn: bar, is_terminal, began: Instant::now(), said: Once::new() }
     }
 }
 
@@ -72,29 +72,29 @@ impl Bar {
                 }
                 self.draw("building", *done, *total);
             }
-            Step::Built => self.bar.finish_and_clear(),
+            Step::Built => self.drawn.finish_and_clear(),
             Step::Case { done, total, .. } => self.draw("checking", *done as u64, *total as u64),
         }
     }
 
     fn say(&self, text: &str) {
-        self.bar.suspend(|| anstream::eprintln!("{text}"));
+        self.drawn.suspend(|| anstream::eprintln!("{text}"));
     }
 
     fn draw(&self, what: &'static str, done: u64, total: u64) {
         if self.began.elapsed() > PATIENCE {
-            self.bar.set_message(what);
-            self.bar.set_length(total);
-            self.bar.set_position(done);
+            self.drawn.set_message(what);
+            self.drawn.set_length(total);
+            self.drawn.set_position(done);
         }
         if what == "checking" && done == total {
-            self.bar.finish_and_clear();
+            self.drawn.finish_and_clear();
         }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
     }
 }

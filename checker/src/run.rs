@@ -72,10 +72,9 @@ pub fn cases(
             Ok(())
         };
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
-        let results = workers.into_iter().map(|worker| worker.join());
-        results
-            .filter_map(|result| result.unwrap_or_else(|_| bail!("a worker panicked")).err())
-            .collect()
+        let results = workers.into_iter().map(thread::ScopedJoinHandle::join);
+        let results = results.map(|result| result.unwrap_or_else(|_| bail!("a worker panicked")));
+        results.filter_map(Result::err).collect()
     });
     cancel.check()?;
     if let Some(error) = failures.into_iter().find(|error| !error.is::<Interrupted>()) {
@@ -172,7 +171,7 @@ fn token() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }
 
 /// A case's process gets what its system cannot do without.

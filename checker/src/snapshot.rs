@@ -128,7 +128,7 @@ fn is(path: &Path, kind: impl Fn(&fs::FileType) -> bool) -> bool {
 
 fn not_utf8(shown: &str, name: &Path, error: &std::string::FromUtf8Error) -> Unreadable {
     let offset = error.utf8_error().valid_up_to();
-    let line = error.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = error.as_bytes()[..offset].split(|byte| *byte == b'\n').count();
     Unreadable(format!(
         "{shown}/src/{}:{line} is not UTF-8: byte {offset} of the file (0x{:02x}) does not belong \
          there; save it as UTF-8",

@@ -5,31 +5,41 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::verdict::TaskVerdict;
 
 /// So many verdicts are kept for a task.
 const KEPT: usize = 200;
 
+/// A verdict, and the source that it is on.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Stored {
+    /// The hash of the source's snapshot.
+    pub snapshot: String,
+    /// The verdict.
+    pub verdict: TaskVerdict,
+}
+
 /// The verdict that is stored under this key.
 pub fn load(base: &Path, task: &str, key: &str) -> Option<TaskVerdict> {
-    read(&folder(base, task).join(format!("{key}.json")))
+    read(&folder(base, task).join(format!("{key}.json"))).map(|stored| stored.verdict)
 }
 
 /// The latest verdict on the task's exercise, whatever its source was then.
-pub fn latest(base: &Path, task: &str) -> Option<TaskVerdict> {
-    let verdicts = by_age(&folder(base, task)).into_iter().rev();
-    verdicts.filter_map(|(_, path)| read(&path)).find(|verdict| verdict.is_exercise())
+pub fn latest(base: &Path, task: &str) -> Option<Stored> {
+    let stored = by_age(&folder(base, task)).into_iter().rev();
+    stored.filter_map(|(_, path)| read(&path)).find(|stored| stored.verdict.is_exercise())
 }
 
 /// Stores a verdict, atomically.
-pub fn save(base: &Path, key: &str, verdict: &TaskVerdict) -> Result<()> {
-    let folder = folder(base, &verdict.task);
+pub fn save(base: &Path, key: &str, stored: &Stored) -> Result<()> {
+    let folder = folder(base, &stored.verdict.task);
     let path = folder.join(format!("{key}.json"));
     let write = || -> Result<()> {
         fs::create_dir_all(&folder)?;
         let scratch = tempfile::NamedTempFile::new_in(&folder)?;
-        serde_json::to_writer(&scratch, verdict)?;
+        serde_json::to_writer(&scratch, stored)?;
         scratch.persist(&path)?;
         Ok(())
     };
@@ -45,7 +55,7 @@ fn folder(base: &Path, task: &str) -> PathBuf {
     base.join("verdicts").join(task)
 }
 
-fn read(path: &Path) -> Option<TaskVerdict> {
+fn read(path: &Path) -> Option<Stored> {
     // One that cannot be read is as good as none: the task is checked again.
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }

@@ -139,6 +139,16 @@ impl TaskVerdict {
                 .all(|case| case.info.level != ledger::Level::Core || case.is_fine())
     }
 
+    /// Whether the same would come out again: real time may differ, and so may the machine.
+    pub fn is_settled(&self) -> bool {
+        let is_settled = |case: &CaseVerdict| match case.outcome {
+            Outcome::Passed => true,
+            Outcome::Failed => case.info.world != World::Real,
+            Outcome::Error | Outcome::TimedOut | Outcome::Flaky | Outcome::Skipped => false,
+        };
+        self.cases.iter().all(is_settled)
+    }
+
     /// Whether it is the verdict on the student's own work.
     pub fn is_exercise(&self) -> bool {
         self.source.starts_with("exercises")
