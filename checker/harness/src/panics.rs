@@ -95,12 +95,12 @@ fn look_at(info: &PanicHookInfo<'_>) -> Seen {
 }
 
 #[cfg(feature = "sim")]
-fn thread_name() -> String {
+pub(crate) fn thread_name() -> String {
     sim::current_thread().unwrap_or_else(real_thread_name)
 }
 
 #[cfg(not(feature = "sim"))]
-fn thread_name() -> String {
+pub(crate) fn thread_name() -> String {
     real_thread_name()
 }
 

@@ -85,7 +85,7 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
     let started = Instant::now();
     // Not on the main thread: a thread-local destructor of the code under test would run inside
     // `exit` and could abort it after the verdict.
-    thread::Builder::new().name("main".to_owned()).spawn(move || {
+    thread::Builder::new().name(verdict::MAIN.to_owned()).spawn(move || {
         let schedules = engine(plan, body);
         verdict::send(Ended { outcome: Outcome::Passed, failure: None, schedules, seed: None });
     })?;
@@ -119,7 +119,7 @@ fn too_late(info: &CaseInfo) -> Ended {
             "it was still running then".to_owned()
         },
         location: None,
-        waiting: if simulated { verdict::waiting() } else { verdict::still_asking() }
+        waiting: if simulated { verdict::waiting() } else { verdict::at_work() }
             .iter()
             .map(|line| relative(line))
             .collect(),

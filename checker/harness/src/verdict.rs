@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use ledger::{Event, Failure, Log, Outcome, What};
 
@@ -32,6 +31,12 @@ static VERDICT: OnceLock<Mutex<Sender<Ended>>> = OnceLock::new();
 
 /// How many orders of events the case has begun to drive itself.
 static ORDERS: AtomicU64 = AtomicU64::new(0);
+
+/// The threads that are in the middle of what they do for the case.
+static AT_WORK: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// The name of the thread that runs a case's body.
+pub(crate) const MAIN: &str = "main";
 
 /// The log of the story that runs.
 static LOG: Mutex<Option<Log>> = Mutex::new(None);
@@ -72,7 +77,15 @@ fn end(outcome: Outcome, failure: Failure) -> ! {
 
 /// Runs what a thread of the case does; a panic that comes out of it fails the case.
 pub fn guarded<T>(body: impl FnOnce() -> T) -> T {
-    match panic::catch_unwind(AssertUnwindSafe(body)) {
+    let thread = panics::thread_name();
+    AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).push(thread.clone());
+    let done = panic::catch_unwind(AssertUnwindSafe(body));
+    let mut at_work = AT_WORK.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(place) = at_work.iter().position(|name| *name == thread) {
+        at_work.swap_remove(place);
+    }
+    drop(at_work);
+    match done {
         Ok(value) => value,
         Err(payload) => fail_with(panics::failure(payload_text(&*payload).as_deref())),
     }
@@ -99,6 +112,7 @@ pub fn order() {
 /// Forgets the log of the schedule before.
 pub(crate) fn begin_schedule() {
     *LOG.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
 /// What the watched log holds.
@@ -107,24 +121,29 @@ pub(crate) fn events() -> Vec<Event> {
     log.as_ref().map(Log::events).unwrap_or_default()
 }
 
-/// Who has asked for a connection and has had no answer: what can be said of real threads.
-pub(crate) fn still_asking() -> Vec<String> {
-    let mut asking: BTreeMap<String, Duration> = BTreeMap::new();
-    for event in events() {
-        match event.what {
-            What::Asked => {
-                asking.insert(event.thread, event.at);
-            }
-            What::Got { .. } | What::GaveUp { .. } => {
-                asking.remove(&event.thread);
-            }
-            _ => {}
-        }
+/// Which threads have not come to an end, and what they were last seen to do: what can be said of
+/// real threads.
+pub(crate) fn at_work() -> Vec<String> {
+    let mut last: BTreeMap<String, String> = BTreeMap::new();
+    for Event { at, thread, what } in events() {
+        let at = at.as_millis();
+        let seen = match what {
+            What::Asked => format!("asked for a connection at {at} ms and still waits for it"),
+            What::Got { conn } => format!("got {conn} at {at} ms and has not given it back"),
+            What::Returned { conn } => format!("began to give {conn} back at {at} ms"),
+            _ => continue,
+        };
+        last.insert(thread, seen);
     }
-    let line = |(thread, at): (String, Duration)| {
-        format!("{thread} asked for a connection at {} ms and still waits", at.as_millis())
+    let mut threads = AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    // The thread of the case itself waits for the others.
+    threads.retain(|thread| thread != MAIN);
+    threads.sort();
+    let doing = |thread: String| {
+        let seen = last.get(&thread).map_or("has not come to an end", String::as_str);
+        format!("{thread} {seen}")
     };
-    asking.into_iter().map(line).collect()
+    threads.into_iter().map(doing).collect()
 }
 
 /// How many orders the case has driven itself; one, if it does not count them.

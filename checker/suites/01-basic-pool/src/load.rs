@@ -1,7 +1,6 @@
 //! Real threads: P20.
 
 use std::thread;
-use std::time::Duration;
 
 use fixtures::exchange::Exchange;
 use harness::{Case, fail};
@@ -15,7 +14,6 @@ pub(crate) fn cases() -> Vec<Case> {
             .real()
             .hard()
             .points(0.5)
-            .deadline(Duration::from_secs(20))
             .lesson("real-threads")
             .hints(&[
                 "Does everything else pass? Then look at what a simulated thread never does: \
