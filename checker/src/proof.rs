@@ -104,7 +104,9 @@ fn alone(outcome: Outcome, message: String, ended: &Ended) -> (Outcome, String) 
     if ended.survivors.is_empty() {
         return (outcome, message);
     }
-    let left = format!("it left running what it had started: {}", ended.survivors.join(", "));
+    let (first, more) = ended.survivors.split_at(ended.survivors.len().min(3));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let left = format!("it left running what it had started: {}{more}", first.join(", "));
     match outcome {
         Outcome::TimedOut => (outcome, format!("{message}; {left}")),
         _ => (Outcome::Error, left),
