@@ -74,7 +74,7 @@ impl Snapshot {
     /// of the waits hold the difference; `in_use`, `pending` and `max` are those of this snapshot.
     /// Nothing happened if `earlier` is the later one of the two.
     pub fn since(&self, earlier: &Self) -> Self {
-        todo!("subtract what was there already (P16)")
+        todo!("subtract what was there already (P17)")
     }
 
     /// How long an attempt took on average, whatever came of it; zero if there was none.
@@ -92,7 +92,7 @@ impl Snapshot {
     /// counts (for 0.0 the first), and the answer is the bound of its bucket. [`Duration::MAX`] if
     /// it took longer than all bounds; `None` if there was no attempt.
     pub fn quantile(&self, q: f64) -> Option<Duration> {
-        todo!("find the bucket that holds the attempt of this rank (P15)")
+        todo!("find the bucket that holds the attempt of this rank (P16)")
     }
 
     /// How the pool was doing.
@@ -192,6 +192,6 @@ impl<P: BlockingPool> DerefMut for MeteredConnection<P> {
 impl<P: BlockingPool> Drop for MeteredConnection<P> {
     /// Counts the connection as released, and gives it back to the pool beneath.
     fn drop(&mut self) {
-        todo!("count it, and see that it is given back (P3, P17)")
+        todo!("count it, and see that it is given back (P3, P15)")
     }
 }

@@ -89,7 +89,7 @@ impl Desk {
     pub(crate) fn at_once(&self, asked: Duration, what: &str) {
         let took = self.now().saturating_sub(asked);
         if took >= ms(1) {
-            fail(format!("{what} to take no time"), format!("{} of waiting", clock(took)));
+            fail(format!("no time to pass in {what}"), format!("{} of waiting", clock(took)));
         }
     }
 

@@ -101,7 +101,7 @@ fn pending_falls_again() {
     expect("pending", snapshot.pending, 4, when);
     let asked = desk.now();
     let held = desk.need();
-    desk.at_once(asked, &format!("get_timeout(30 s) {when}, which lends at once,"));
+    desk.at_once(asked, &format!("get_timeout(30 s) {when}, which lends at once"));
     drop(held);
     desk.at_once(asked, &format!("giving a connection back {when}"));
     for (at, pending, what) in [
@@ -123,7 +123,7 @@ fn pending_falls_again() {
         drop(held);
     });
     desk.at(ms(80));
-    let when = "at 80 ms, while thread E gives a connection back, which takes 20 ms,";
+    let when = "at 80 ms, while thread E gives a connection back, which takes 20 ms";
     desk.snapshot(when);
     let asked = desk.now();
     let other = desk.need();
@@ -171,7 +171,7 @@ impl Tally {
 }
 
 fn a_snapshot_is_one_moment() {
-    let desk = Desk::open(1);
+    let desk = Desk::open(2);
     desk.beneath.then(ms(0), Answer::Lend).then(ms(0), Answer::Refuse);
     let traders = ["thread A", "thread B", "thread C"].map(|name| {
         desk.trader(name, |desk| {
