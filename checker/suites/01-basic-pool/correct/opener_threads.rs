@@ -107,7 +107,8 @@ struct Shared<M: ManageConnection> {
     manager: M,
     config: PoolConfig,
     state: Mutex<State<M::Connection>>,
-    /// Anything changed. All are woken: what is news to one of them is none to another.
+    /// Anything changed. A returned connection is good for any of those who wait; of everything else
+    /// all are told, for what is news to one of them is none to another.
     changed: Condvar,
 }
 
@@ -382,7 +383,9 @@ impl<M: ManageConnection> Drop for PooledConnection<M> {
             live.since = Instant::now();
             state.idle.push(live);
             drop(state);
-            self.shared.changed.notify_all();
+            // Should the one that is woken leave with its opener's failure, then that failure wakes
+            // the others.
+            self.shared.changed.notify_one();
         } else {
             state.closing += 1;
             drop(state);
