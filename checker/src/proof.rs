@@ -154,6 +154,9 @@ fn message_of(record: &Record) -> String {
     if let Some(place) = &failure.location {
         message += &format!(" ({}:{})", place.file, place.line);
     }
+    for line in &failure.waiting {
+        message += &format!("; {line}");
+    }
     message
 }
 

@@ -80,7 +80,7 @@ fn reuses_an_idle_one() {
         held.order();
         if held.id() != first {
             fail(
-                format!("the idle conn {first} again in round {round}"),
+                format!("conn {first}, which is idle, for the trader number {round} of 5"),
                 format!("conn {}, opened although conn {first} was idle", held.id()),
             );
         }

@@ -86,37 +86,46 @@ impl Desk {
         }
     }
 
-    /// A connection that the story needs to go on; `why` continues "a connection".
+    /// A connection that the story needs to go on; `why` continues "a connection for thread A".
     pub(crate) fn need(&self, why: &str) -> Held {
-        self.get_timeout(LONG)
-            .unwrap_or_else(|error| fail(format!("a connection {why}"), told(&error)))
+        let asked = self.now();
+        self.get_timeout(LONG).unwrap_or_else(|error| {
+            let waited = clock(self.now().saturating_sub(asked));
+            fail(
+                format!("a connection for {} {why}", who()),
+                format!("{} after {waited}", told(&error)),
+            )
+        })
     }
 
     /// As [`need`](Self::need), and it must come at `at` (or up to [`SLACK`] later).
     pub(crate) fn need_at(&self, at: Duration, why: &str) -> Held {
-        match self.get_timeout(LONG) {
-            Ok(held) => {
-                let now = self.now();
-                if now > at + SLACK {
-                    fail(
-                        format!("a connection at {}, {why}", clock(at)),
-                        format!(
-                            "one at {}, {} too late",
-                            clock(now),
-                            clock(now.saturating_sub(at))
-                        ),
-                    );
-                }
-                held
-            }
-            Err(error) => {
-                let now = self.now();
+        let result = self.get_timeout(LONG);
+        let now = self.now();
+        match result {
+            Ok(held) if now <= at + SLACK => held,
+            result => {
+                let late = match &result {
+                    Ok(_) => format!(", {} too late", clock(now.saturating_sub(at))),
+                    Err(_) => String::new(),
+                };
                 fail(
-                    format!("a connection at {}, {why}", clock(at)),
-                    format!("{} at {}", told(&error), clock(now)),
+                    format!("a connection for {} at {}, {why}", who(), clock(at)),
+                    format!("{} at {}{late}", outcome(&result), clock(now)),
                 )
             }
         }
+    }
+
+    /// Closes the pool, in the log.
+    pub(crate) fn close(&self) {
+        self.note("close()");
+        self.pool.close();
+    }
+
+    /// Writes into the log what the story does now.
+    pub(crate) fn note(&self, text: &str) {
+        self.exchange.write(What::Note { text: text.to_owned() });
     }
 
     /// Time since the desk opened.
@@ -221,6 +230,11 @@ pub(crate) fn all_home(traders: impl IntoIterator<Item = JoinHandle<()>>) {
     for trader in traders {
         trader.join().expect("a trader's panic has failed the case already");
     }
+}
+
+/// The calling thread's name.
+fn who() -> String {
+    thread::current().name().unwrap_or("a thread").to_owned()
 }
 
 /// An error of the pool as a student would say it.

@@ -42,68 +42,88 @@ pub(crate) fn cases() -> Vec<Case> {
 const SECOND: Duration = Duration::from_secs(1);
 
 fn retires_the_old_and_idle() {
-    // Too old: not handed out.
+    // Too old: not handed out, whether it was ever used or not.
     let lifetime = PoolConfig { max_lifetime: Some(60 * SECOND), ..between(1, 2) };
     let desk = Desk::open(lifetime.clone());
+    desk.at(61 * SECOND);
+    expect_new(&desk, "never used");
+    let desk = Desk::open(lifetime.clone());
     desk.at(59 * SECOND);
-    let young = desk.need("of 59 s of age, with a max_lifetime of 60 s");
+    let young = desk.need("at 59 s, with a max_lifetime of 60 s");
     if young.id() != 1 {
         fail(
             "conn 1 at 59 s: it may grow 60 s old, and it is idle",
-            format!("conn {} was handed out", young.id()),
+            format!("conn {}, opened for nothing", young.id()),
         );
     }
     drop(young);
     desk.at(61 * SECOND);
-    let held = desk.need("in the place of one that is too old");
-    if held.id() == 1 {
-        fail("a new connection at 61 s, with a max_lifetime of 60 s", "conn 1, opened at 0 s");
-    }
-    drop(held);
-    desk.expect_sessions(1, "after the one that was too old has been replaced");
+    expect_new(&desk, "last used at 59 s");
 
     // Too old: reaped, below min_connections as well.
     let desk = Desk::open(PoolConfig { min_connections: 2, ..lifetime });
     desk.at(59 * SECOND);
-    expect_reaped(&desk, 0, "at 59 s, with a max_lifetime of 60 s");
+    expect_reaped(&desk, 0, "both idle connections are 59 s old, with a max_lifetime of 60 s");
     desk.at(61 * SECOND);
-    expect_reaped(&desk, 2, "at 61 s, with a max_lifetime of 60 s");
+    expect_reaped(&desk, 2, "both idle connections are 61 s old, with a max_lifetime of 60 s");
     desk.expect_sessions(0, "after all idle connections grew too old: `reap` opens none");
 
     // Idle for too long: reaped, but min_connections stay, and so does what was used lately.
     let desk = Desk::open(PoolConfig { idle_timeout: Some(10 * SECOND), ..between(1, 4) });
     let mut held: Vec<_> = (0..4).map(|_| desk.need("of four")).collect();
     desk.at(20 * SECOND);
-    expect_reaped(&desk, 0, "while all four are in use: none is idle");
+    expect_reaped(&desk, 0, "all four connections are in use: none is idle");
     drop(held.split_off(1));
     desk.at(29 * SECOND);
-    expect_reaped(&desk, 0, "9 s after three came back, with an idle_timeout of 10 s");
+    expect_reaped(&desk, 0, "three came back 9 s ago, with an idle_timeout of 10 s");
     desk.at(31 * SECOND);
     drop(held);
-    expect_reaped(&desk, 3, "11 s after three came back and at once after the fourth did");
+    expect_reaped(&desk, 3, "three came back 11 s ago, the fourth just now (idle_timeout 10 s)");
     desk.expect_status(1, 0, "after the reaping: one was used just now");
     desk.at(100 * SECOND);
-    expect_reaped(&desk, 0, "while only min_connections, 1, are left");
+    expect_reaped(&desk, 0, "only one connection is left, and min_connections is 1");
     desk.expect_status(1, 0, "after the last reaping");
 }
 
-fn expect_reaped(desk: &Desk, expected: usize, when: &str) {
+fn expect_new(desk: &Desk, used: &str) {
+    let held = desk.need("in the place of one that is too old");
+    if held.id() == 1 {
+        fail(
+            "a new connection at 61 s, with a max_lifetime of 60 s",
+            format!("conn 1, opened at 0 s, {used}"),
+        );
+    }
+    drop(held);
+    desk.expect_sessions(1, "after the one that was too old has been replaced");
+}
+
+fn expect_reaped(desk: &Desk, expected: usize, because: &str) {
+    let now = desk.now().as_secs();
     let before = (desk.exchange.sessions(), desk.exchange.opened());
     let said = desk.pool.reap();
+    desk.note(&format!("reap() = {said}"));
     let closed = before.0.saturating_sub(desk.exchange.sessions());
     let opened = desk.exchange.opened() - before.1;
+    let call = format!("reap() at {now} s");
     if closed != expected {
-        fail(format!("reap() to close {expected} {when}"), format!("it closed {closed}"));
+        fail(
+            format!("{call} to close {}: {because}", count(expected)),
+            format!("it closed {}", count(closed)),
+        );
     }
     if said != expected {
         fail(
-            format!("reap() to return {expected} {when}: that many it closed"),
+            format!("{call} to return {expected}: that many it closed"),
             format!("it returned {said}"),
         );
     }
     if opened > 0 {
-        fail(format!("reap() to open none {when}"), format!("it opened {opened}"));
+        fail(format!("{call} to open none"), format!("it opened {opened}"));
     }
+}
+
+fn count(connections: usize) -> String {
+    if connections == 0 { "none".to_owned() } else { connections.to_string() }
 }
 
 fn the_end_of_a_pool() {
@@ -123,7 +143,7 @@ fn the_end_of_a_pool() {
         })
     });
     desk.at(ms(50));
-    desk.pool.close();
+    desk.close();
     all_home(waiting);
     let late = desk.get_timeout(ms(10));
     if !matches!(late, Err(PoolError::Closed)) {
@@ -132,13 +152,13 @@ fn the_end_of_a_pool() {
     held.order();
     drop(others);
     desk.expect_sessions(1, "when all but one have come back to a closed pool");
-    desk.pool.close();
+    desk.close();
     drop(held);
     desk.expect_sessions(0, "when all have come back to a closed pool");
 
     // Idle ones are closed by `close` itself.
     let desk = Desk::open(between(2, 2));
-    desk.pool.close();
+    desk.close();
     desk.expect_sessions(0, "after a pool whose connections were all idle has been closed");
 
     // Nobody closes this pool: its last handle is dropped while a guard is out.

@@ -34,7 +34,7 @@ fn serves_real_threads() {
         .map(|number| {
             desk.trader(&format!("trader {number}"), |desk| {
                 for round in 0..ROUNDS {
-                    let mut held = desk.need("within 30 s, while 64 threads share 8");
+                    let mut held = desk.need("within 30 s: 64 threads share 8 connections");
                     held.order();
                     if round % 50 == 0 {
                         desk.exchange.kill(held.id());

@@ -57,18 +57,22 @@ pub(crate) fn hard_cases() -> Vec<Case> {
 }
 
 fn return_wakes_a_waiter() {
-    // The return and the question come at the same moment: in whatever order, B is served then.
-    let desk = Desk::open(between(1, 1));
-    let held = desk.need("from a pool with one idle connection");
-    let a = desk.trader("thread A", move |desk| {
-        desk.at(ms(50));
-        drop(held);
-    });
-    let b = desk.trader("thread B", |desk| {
-        desk.at(ms(50));
-        drop(desk.need_at(ms(50), "when thread A gave it back"));
-    });
-    all_home([a, b]);
+    // At 20 ms B surely sleeps when A gives back. At 50 ms it asks in that very moment: whoever is
+    // first, B is served then.
+    for asks in [ms(20), ms(50)] {
+        let desk = Desk::open(between(1, 1));
+        let a = desk.trader("thread A", |desk| {
+            let held = desk.need("from a pool with one idle connection");
+            desk.at(ms(50));
+            drop(held);
+        });
+        let b = desk.trader("thread B", move |desk| {
+            desk.at(asks);
+            let why = format!("when thread A gave it back; it was asked for at {}", clock(asks));
+            drop(desk.need_at(ms(50), &why));
+        });
+        all_home([a, b]);
+    }
 
     // Two wait, two come back.
     let desk = Desk::open(between(2, 2));
@@ -127,6 +131,7 @@ fn opening_blocks_nobody() {
     drop(held);
     at_once(&desk, ms(20), "giving a connection back");
     desk.at(ms(30));
+    desk.note("status()");
     desk.pool.status();
     at_once(&desk, ms(30), "status()");
     all_home(opening.into_iter().chain([asks]));
@@ -165,7 +170,10 @@ fn timed_out_waiter_loses_nothing() {
         all_home(traders);
         let last = desk.get_timeout(ms(0));
         if last.is_err() {
-            fail("the connection to be idle when everybody has gone home", outcome(&last));
+            fail(
+                "a connection from get_timeout(0 ms) when everybody has gone home",
+                format!("{}: nobody holds the connection, and nobody gets it", outcome(&last)),
+            );
         }
         let waiting = desk.pool.status().waiting;
         if waiting > 0 {
@@ -180,16 +188,18 @@ fn timed_out_waiter_loses_nothing() {
 /// P12 stands with the cases of broken things, but it is about giving back.
 pub(crate) fn survives_a_panicking_holder() {
     let desk = Desk::open(between(1, 1));
-    let held = desk.need("from a pool with one idle connection");
-    let a = desk.trader("thread A", move |desk| {
+    let a = desk.trader("thread A", |desk| {
+        let held = desk.need("from a pool with one idle connection");
         // Raised without a panic hook's message: it is the story's panic, not the student's.
         let _ = panic::catch_unwind(panic::AssertUnwindSafe(|| {
             let _held = held;
             desk.at(ms(50));
+            desk.note("thread A panics");
             panic::resume_unwind(Box::new("the trader panics"));
         }));
     });
     let b = desk.trader("thread B", |desk| {
+        desk.at(ms(20));
         drop(desk.need_at(ms(50), "when thread A panicked and dropped its guard"));
     });
     all_home([a, b]);
