@@ -137,7 +137,8 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.beneath.write(What::Returned { conn: self.conn });
+        // The scripted pool keeps nothing idle, and the picture shows nothing idle.
+        self.beneath.write(What::Closed { conn: self.conn });
         drop(self.taken.take());
     }
 }

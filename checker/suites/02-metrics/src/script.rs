@@ -16,7 +16,7 @@ use ledger::{Event, Log, What};
 /// What the pool does with an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Lends a connection; if all are lent, says so with a time-out when the time is over.
+    /// Lends a new connection; if `max` are lent, says so with a time-out when the time is over.
     Lend,
     /// Says that no connection became free in time.
     TimeOut,
@@ -44,6 +44,7 @@ struct State {
     /// The time-outs of the attempts so far.
     asked: Vec<Duration>,
     lent: BTreeSet<u32>,
+    loans: u32,
     giving_back_takes: Duration,
     errors: u32,
 }
@@ -116,31 +117,27 @@ impl BlockingPool for ScriptedPool {
         };
         pass(after);
         let mut state = self.0.state();
-        let free = (1..=self.0.max).find(|number| !state.lent.contains(number));
-        let number = state.errors + 1;
-        match (answer, free) {
-            (Answer::Lend, Some(number)) => {
-                state.lent.insert(number);
-                drop(state);
-                Ok(Lent { line: Line { number, orders: 0 }, pool: Arc::clone(&self.0) })
-            }
-            (Answer::Lend, None) => {
-                state.errors = number;
-                drop(state);
+        if answer == Answer::Panic {
+            drop(state);
+            panic::resume_unwind(Box::new(ScriptedPanic));
+        }
+        let is_free = state.lent.len() < self.0.max as usize;
+        if answer == Answer::Lend && is_free {
+            state.loans += 1;
+            let number = state.loans;
+            state.lent.insert(number);
+            drop(state);
+            return Ok(Lent { line: Line { number, orders: 0 }, pool: Arc::clone(&self.0) });
+        }
+        state.errors += 1;
+        let number = state.errors;
+        drop(state);
+        match answer {
+            Answer::Refuse => Err(Fault::Refused(number)),
+            Answer::TimeOut => Err(Fault::Timeout(number)),
+            Answer::Lend | Answer::Panic => {
                 pass(timeout.saturating_sub(after));
                 Err(Fault::Timeout(number))
-            }
-            (Answer::TimeOut, _) => {
-                state.errors = number;
-                Err(Fault::Timeout(number))
-            }
-            (Answer::Refuse, _) => {
-                state.errors = number;
-                Err(Fault::Refused(number))
-            }
-            (Answer::Panic, _) => {
-                drop(state);
-                panic::resume_unwind(Box::new(ScriptedPanic))
             }
         }
     }
@@ -167,7 +164,7 @@ fn pass(span: Duration) {
 /// What the pool lends.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// From 1.
+    /// Which of the lines that were lent, from 1.
     pub(crate) number: u32,
     /// How many orders it has carried.
     pub(crate) orders: u32,
