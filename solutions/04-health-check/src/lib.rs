@@ -176,7 +176,8 @@ impl<M: AsyncManageConnection> Pool<M> {
             return Err(PoolError::InvalidConfig(reason.into()));
         }
         let pool = Self::unchecked(manager, config, health).await?;
-        let task = tokio::spawn(Shared::watch(Arc::downgrade(&pool.shared)));
+        let health = pool.shared.health.clone();
+        let task = tokio::spawn(Shared::watch(Arc::downgrade(&pool.shared), health));
         *pool.shared.checker.task.lock().expect("nobody panics with it") = Some(task);
         Ok(pool)
         // end answer
@@ -223,13 +224,8 @@ impl<M: AsyncManageConnection> Shared<M> {
     ///
     /// While it sleeps it holds the pool by a `Weak` only: else no pool would ever end that nobody
     /// closes.
-    async fn watch(pool: Weak<Self>) {
-        let Some(HealthConfig { interval, backoff_min, backoff_max, .. }) =
-            pool.upgrade().map(|shared| shared.health.clone())
-        else {
-            return;
-        };
-        let mut round_at = Instant::now() + interval;
+    async fn watch(pool: Weak<Self>, health: HealthConfig) {
+        let mut round_at = Instant::now() + health.interval;
         // The next attempt to open a connection, and the pause before it.
         let mut retry: Option<(Instant, Duration)> = None;
         loop {
@@ -237,19 +233,20 @@ impl<M: AsyncManageConnection> Shared<M> {
             let Some(shared) = pool.upgrade() else { return };
             let mut report = None;
             if round_at <= Instant::now() {
-                round_at = Instant::now() + interval;
+                round_at = Instant::now() + health.interval;
                 report = Some(shared.ping_idle().await);
             }
-            let mut opened = 0;
             if retry.is_none_or(|(at, _)| at <= Instant::now()) {
-                let failed;
-                (opened, failed) = shared.restore().await;
-                let last = retry.map(|(_, pause)| pause);
-                let pause = last.map_or(backoff_min, |p| p.saturating_mul(2).min(backoff_max));
+                let (opened, failed) = shared.restore().await;
+                if let Some(report) = &mut report {
+                    report.opened = opened;
+                }
+                let longer = |pause: Duration| pause.saturating_mul(2).min(health.backoff_max);
+                let pause = retry.map_or(health.backoff_min, |(_, pause)| longer(pause));
                 retry = failed.then(|| (Instant::now() + pause, pause));
             }
             if let Some(report) = report {
-                shared.report(CheckReport { opened, ..report });
+                shared.report(report);
             }
         }
     }

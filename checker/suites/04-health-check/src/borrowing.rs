@@ -116,7 +116,7 @@ fn a_pinged_one_keeps_its_place() {
              their places",
         );
         desk.expect_none_pinged_while_held();
-        desk.expect_idle(2, "when all have gone home");
+        desk.expect_idle(2, "when all have gone home").await;
     });
 }
 
@@ -124,11 +124,12 @@ fn replaces_one_that_broke_in_use() {
     story(async || {
         let desk = Desk::open(between(2, 3), each_second()).await;
         let held = desk.need("from a pool with two idle ones").await;
-        desk.exchange.kill(held.id());
+        let broken = held.id();
+        desk.exchange.kill(broken);
         drop(held);
-        desk.expect_sessions(1, "after one that broke while it was lent out came back");
+        desk.expect_closed(broken, "it broke while it was lent out, and came back").await;
         desk.at(SECOND + ms(500)).await;
-        desk.expect_idle(2, "after the next round, with min_connections 2");
+        desk.expect_idle(2, "after the next round, with min_connections 2").await;
     });
     // Whoever waits gets its place, and does not wait for a round.
     story(async || {
@@ -143,7 +144,7 @@ fn replaces_one_that_broke_in_use() {
         drop(held);
         home(waits).await;
         desk.at(ms(300) + SLACK).await;
-        desk.expect_idle(1, "when all have gone home");
+        desk.expect_idle(1, "when all have gone home").await;
     });
     // It broke, and nobody knows yet.
     story(async || {
@@ -152,7 +153,7 @@ fn replaces_one_that_broke_in_use() {
         desk.exchange.cut(held.id());
         drop(held);
         desk.at(SECOND + ms(500)).await;
-        desk.expect_idle(2, "after the next round, with min_connections 2");
+        desk.expect_idle(2, "after the next round, with min_connections 2").await;
         for mut held in desk.need_all(2, "after the dead one was replaced").await {
             held.order().await;
         }

@@ -190,7 +190,7 @@ async fn whole_again(desk: &Desk, min: u32, max: u32, when: &str) {
     desk.at(desk.now() + SECOND).await;
     desk.check().await;
     let sessions = u32::try_from(desk.exchange.sessions()).unwrap_or(u32::MAX);
-    desk.expect_idle(sessions.max(min), &format!("{when}, and one more round"));
+    desk.expect_idle(sessions.max(min), &format!("{when}, and one more round")).await;
     desk.expect_whole(max, when).await;
     desk.expect_peak(max as usize, &format!(" {when}"));
     desk.expect_none_pinged_while_held();

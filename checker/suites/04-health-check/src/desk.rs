@@ -17,6 +17,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::words::{clock, connections, open, told};
+
 /// How late something may be that should happen at once: not a task's real slowness (the clock is
 /// paused), but room for a pool that looks every few milliseconds.
 pub(crate) const SLACK: Duration = ms(5);
@@ -203,17 +205,28 @@ impl Desk {
         tokio::spawn(exchange::named(name.to_owned(), work(self.clone())))
     }
 
-    /// Fails unless the exchange counts so many sessions; `when` tells the moment.
-    pub(crate) fn expect_sessions(&self, expected: usize, when: &str) {
+    /// Fails unless the exchange counts so many sessions a moment later; `when` tells the moment.
+    pub(crate) async fn expect_sessions(&self, expected: usize, when: &str) {
+        sleep(SLACK).await;
         let sessions = self.exchange.sessions();
         if sessions != expected {
             fail(format!("{} {when}", open(expected)), open(sessions));
         }
     }
 
-    /// Fails unless so many connections are open and all of them idle; `when` tells the moment.
-    pub(crate) fn expect_idle(&self, expected: u32, when: &str) {
-        self.expect_sessions(expected as usize, when);
+    /// Fails unless this line is closed a moment later; `why` tells what happened.
+    pub(crate) async fn expect_closed(&self, line: u32, why: &str) {
+        sleep(SLACK).await;
+        let closed = What::Closed { conn: Conn(line) };
+        if !self.events().iter().any(|event| event.what == closed) {
+            fail(format!("conn {line} to be closed: {why}"), "it is still open");
+        }
+    }
+
+    /// Fails unless so many connections are open and all of them idle a moment later; `when` tells
+    /// the moment.
+    pub(crate) async fn expect_idle(&self, expected: u32, when: &str) {
+        self.expect_sessions(expected as usize, when).await;
         let Status { size, idle, in_use, waiting } = self.pool.status();
         if (size, idle, in_use, waiting) != (expected, expected, 0, 0) {
             fail(
@@ -249,6 +262,7 @@ impl Desk {
             held
         };
         drop(all.await);
+        sleep(SLACK).await;
         let Status { in_use, waiting, .. } = self.pool.status();
         if (in_use, waiting) != (0, 0) {
             fail(
@@ -370,45 +384,4 @@ pub(crate) async fn all_home<T>(traders: impl IntoIterator<Item = JoinHandle<T>>
 /// How many tasks there are beside the story's own.
 pub(crate) fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
-}
-
-/// An error of the pool as a student would say it.
-pub(crate) fn told(error: &PoolError<ExchangeError>) -> String {
-    match error {
-        PoolError::InvalidConfig(reason) => format!("InvalidConfig({reason:?})"),
-        PoolError::Timeout => "Timeout".to_owned(),
-        PoolError::Connect(error) => format!("Connect({error})"),
-        PoolError::Closed => "Closed".to_owned(),
-    }
-}
-
-/// What came of a `get`, as a student would say it.
-pub(crate) fn outcome(result: &Outcome<Held>) -> String {
-    match result {
-        Ok(held) => format!("a connection (conn {})", held.id()),
-        Err(error) => told(error),
-    }
-}
-
-/// A moment or a span, as people say it.
-pub(crate) fn clock(time: Duration) -> String {
-    let micros = time.as_micros();
-    if micros.is_multiple_of(1_000) {
-        format!("{} ms", micros / 1_000)
-    } else {
-        format!("{}.{:03} ms", micros / 1_000, micros % 1_000)
-    }
-}
-
-/// So many connections are open, as people say it.
-fn open(count: usize) -> String {
-    if count == 0 {
-        return "no connection open".to_owned();
-    }
-    format!("{} open", connections(count))
-}
-
-/// So many connections, as people say it.
-pub(crate) fn connections(count: usize) -> String {
-    if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") }
 }

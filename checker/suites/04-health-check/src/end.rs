@@ -6,9 +6,8 @@ use harness::{Case, fail};
 use ledger::What;
 use pool_health_check::PoolError;
 
-use crate::desk::{
-    Desk, SECOND, SLACK, all_home, between, clock, each_second, ends, ms, outcome, story, tasks,
-};
+use crate::desk::{Desk, SECOND, SLACK, all_home, between, each_second, ends, ms, story, tasks};
+use crate::words::{clock, outcome};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -66,12 +65,12 @@ fn close_stops_the_checker() {
             fail("Closed from a pool that has been closed", outcome(&late));
         }
         held[0].order().await;
-        desk.expect_sessions(2, "while two are lent out by a closed pool");
+        desk.expect_sessions(2, "while two are lent out by a closed pool").await;
         drop(held.pop());
-        desk.expect_sessions(1, "when one of two has come back to a closed pool");
+        desk.expect_sessions(1, "when one of two has come back to a closed pool").await;
         desk.close().await;
         drop(held);
-        desk.expect_sessions(0, "when both have come back to a closed pool");
+        desk.expect_sessions(0, "when both have come back to a closed pool").await;
         expect_silence(&desk, ms(500)).await;
     });
     // While the checker sleeps, pings, restores, and pauses between attempts to restore.
@@ -113,7 +112,7 @@ async fn closed_at(desk: &Desk, moment: Duration, when: &str) {
     }
     let closed = desk.now();
     desk.at(closed + SLACK).await;
-    desk.expect_sessions(0, &format!("after `close`, called {when}, has returned"));
+    desk.expect_sessions(0, &format!("after `close`, called {when}, has returned")).await;
     expect_silence(desk, closed).await;
 }
 

@@ -12,6 +12,7 @@ mod outage;
 mod restore;
 mod rounds;
 mod start;
+mod words;
 
 use harness::Suite;
 
@@ -65,9 +66,9 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P10",
         "`close` ends the checker: it returns when the pings under way have ended, after \
-         `ping_timeout` at the latest; then nothing is pinged or opened any more, nothing is open \
-         but what is lent out, and that is closed when it comes back. Whoever waits or asks later \
-         gets `Closed`.",
+         `ping_timeout` at the latest; then no task of the pool is left, nothing is pinged or \
+         opened any more, nothing is open but what is lent out, and that is closed when it comes \
+         back. Whoever waits or asks later gets `Closed`.",
     ),
     (
         "P11",

@@ -6,9 +6,8 @@ use harness::{Case, fail};
 use ledger::{Conn, What};
 use pool_health_check::{HealthConfig, PoolError};
 
-use crate::desk::{
-    Desk, Held, Outcome, SLACK, all_home, between, by_hand, clock, home, ms, order, outcome, tasks,
-};
+use crate::desk::{Desk, Held, Outcome, SLACK, all_home, between, by_hand, home, ms, order, tasks};
+use crate::words::{clock, outcome};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -239,7 +238,8 @@ impl Plot {
         desk.expect_sessions(
             0,
             &format!("when all have come back to a closed pool,{}", self.told()),
-        );
+        )
+        .await;
         if let late @ (Ok(_) | Err(PoolError::Timeout | PoolError::Connect(_))) = desk.get().await {
             fail(format!("Closed from a closed pool,{}", self.told()), outcome(&late));
         }
@@ -262,9 +262,11 @@ impl Plot {
     /// Nobody closed it: after one more round it is as good as new.
     async fn judge_pool(&self, desk: &Desk) {
         desk.exchange.limit_sessions(usize::MAX).query_takes(ms(0)).connect_takes(ms(0));
+        // What the pool has begun by itself comes to its end first.
+        desk.at(desk.now() + moment(self.steps.len())).await;
         desk.check().await;
         let open = u32::try_from(desk.exchange.sessions()).unwrap_or(u32::MAX).max(MIN);
-        desk.expect_idle(open, &format!("when all have gone home,{}", self.told()));
+        desk.expect_idle(open, &format!("when all have gone home,{}", self.told())).await;
         desk.expect_whole(MAX, &format!("in the end,{}", self.told())).await;
     }
 

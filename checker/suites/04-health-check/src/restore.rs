@@ -58,7 +58,7 @@ fn restores_the_minimum() {
             dead.clone().for_each(|line| desk.exchange.cut(line));
             desk.at(SECOND + ms(500)).await;
             let when = format!("after a round that found {} of 3 dead", dead.end());
-            desk.expect_idle(3, &when);
+            desk.expect_idle(3, &when).await;
             for mut held in desk.need_all(3, &when).await {
                 held.order().await;
             }
@@ -71,14 +71,14 @@ fn restores_the_minimum() {
         desk.at(ms(500)).await;
         (1..=3).for_each(|line| desk.exchange.cut(line));
         desk.at(SECOND + ms(500)).await;
-        desk.expect_idle(3, "after a round that found 3 of 5 dead, with min_connections 3");
+        desk.expect_idle(3, "after a round that found 3 of 5 dead, with min_connections 3").await;
     });
     // Those that are lent out count as well.
     story(async || {
         let desk = Desk::open(between(3, 5), each_second()).await;
         let held = desk.need_all(3, "from a pool with three idle ones").await;
         desk.at(SECOND + ms(500)).await;
-        desk.expect_sessions(3, "after a round while all three are lent out");
+        desk.expect_sessions(3, "after a round while all three are lent out").await;
         drop(held);
     });
 }
@@ -95,17 +95,16 @@ fn restoring_respects_max() {
                 desk.check().await;
             })
         });
-        let traders = [5, 20, 45].map(|late| {
-            desk.trader(&format!("task {late}"), async move |desk| {
+        let traders = [("task A", 5), ("task B", 20), ("task C", 45)].map(|(name, late)| {
+            desk.trader(name, async move |desk| {
                 desk.at(BEGIN + ms(late)).await;
-                let mut held = desk.need("from a pool whose two dead ones are replaced").await;
-                held.order().await;
+                drop(desk.need("from a pool whose two dead ones are replaced").await);
             })
         });
         all_home(rounds).await;
         all_home(traders).await;
         desk.expect_peak(2, ", with max_connections 2");
-        desk.expect_idle(2, "when both dead ones have been replaced and all have gone home");
+        desk.expect_idle(2, "when both dead ones have been replaced and all have gone home").await;
     });
     // While the checker restores, a trader takes the last place.
     story(async || {
@@ -143,7 +142,19 @@ fn a_waiter_gets_the_replacement() {
         drop(held);
         home(round).await;
         desk.expect_peak(1, ", with max_connections 1");
-        desk.expect_idle(1, "when all have gone home");
+        desk.expect_idle(1, "when all have gone home").await;
+    });
+    // Nothing has to be restored: the place itself is what he waits for.
+    story(async || {
+        let desk = Desk::open(between(0, 1), by_hand()).await;
+        drop(desk.need("from an empty pool").await);
+        desk.exchange.query_takes(ms(100)).connect_takes(ms(20));
+        desk.exchange.cut(1);
+        let round = desk.trader("the round", async |desk| desk.check().await);
+        desk.at(BEGIN + ms(50)).await;
+        let why = "20 ms of opening after the ping of the only connection failed, at 200 ms";
+        drop(desk.need_at(BEGIN + ms(120), why).await);
+        home(round).await;
     });
     // He comes when the replacement is just being opened.
     story(async || {
@@ -156,7 +167,7 @@ fn a_waiter_gets_the_replacement() {
         drop(desk.need_at(BEGIN + ms(100), why).await);
         home(round).await;
         desk.at(BEGIN + ms(100) + SLACK).await;
-        desk.expect_idle(1, "when all have gone home");
+        desk.expect_idle(1, "when all have gone home").await;
     });
     // Two wait for two.
     story(async || {
@@ -177,6 +188,6 @@ fn a_waiter_gets_the_replacement() {
         });
         home(round).await;
         all_home(traders).await;
-        desk.expect_idle(2, "when all have gone home");
+        desk.expect_idle(2, "when all have gone home").await;
     });
 }

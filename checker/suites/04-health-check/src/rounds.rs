@@ -5,9 +5,8 @@ use std::time::Duration;
 use harness::{Case, fail};
 use pool_health_check::CheckReport;
 
-use crate::desk::{
-    BEGIN, Desk, SECOND, SLACK, all_home, between, by_hand, clock, each_second, ms, story,
-};
+use crate::desk::{BEGIN, Desk, SECOND, SLACK, all_home, between, by_hand, each_second, ms, story};
+use crate::words::{clock, times};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -89,8 +88,8 @@ fn expect_pinged_each_second(desk: &Desk, line: u32) {
     let Some(&first) = pings.first() else {
         fail(expected, format!("no ping of conn {line} in 10.5 s"));
     };
-    // Three pings of 10 ms, one after the other, are a round as well.
-    let most = SECOND + ms(30) + SLACK;
+    // Three pings of 10 ms, one after the other, are a round as well; first in one, last in the next.
+    let most = SECOND + 2 * ms(30) + SLACK;
     if first > most {
         fail(expected, format!("conn {line} pinged for the first time at {}", clock(first)));
     }
@@ -104,7 +103,7 @@ fn expect_pinged_each_second(desk: &Desk, line: u32) {
         }
     }
     if !(9..=11).contains(&pings.len()) {
-        fail(expected, format!("conn {line} pinged {} times in 10.5 s", pings.len()));
+        fail(expected, format!("conn {line} pinged {} in 10.5 s", times(pings.len())));
     }
 }
 
@@ -114,7 +113,7 @@ fn healthy_ones_stay() {
         desk.exchange.query_takes(ms(10));
         drop(desk.need_all(4, "from a pool that may have 4").await);
         desk.at(5 * SECOND + ms(500)).await;
-        desk.expect_idle(4, "after five rounds in which all four answered");
+        desk.expect_idle(4, "after five rounds in which all four answered").await;
         for held in desk.need_all(4, "after five rounds in which all four answered").await {
             if held.id() > 4 {
                 fail(
@@ -136,7 +135,7 @@ fn removes_the_dead() {
         desk.at(ms(500)).await;
         desk.exchange.cut(2);
         desk.at(SECOND + ms(500)).await;
-        desk.expect_sessions(2, "after a round in which one of three did not answer");
+        desk.expect_sessions(2, "after a round in which one of three did not answer").await;
         for mut held in desk.need_all(3, "after one of three was removed").await {
             if held.id() == 2 {
                 fail("conn 2, which did not answer its ping, to be gone", "conn 2 handed out");
@@ -148,7 +147,7 @@ fn removes_the_dead() {
             desk.exchange.cut(line);
         }
         desk.at(2 * SECOND + ms(500)).await;
-        desk.expect_idle(0, "after a round in which none of three answered");
+        desk.expect_idle(0, "after a round in which none of three answered").await;
     });
 }
 
@@ -218,11 +217,15 @@ fn reports_its_rounds() {
                 desk.exchange.cut(cut);
             }
             desk.at(ms(1_000 * second + 250)).await;
-            let expected = Some(CheckReport { pinged: 2, removed, opened: removed });
             let last = desk.pool.last_check();
-            if last != expected {
+            // What is opened need not be opened by the round itself.
+            let told = last.map(|report| (report.pinged, report.removed));
+            if told != Some((2, removed)) {
                 fail(
-                    format!("{expected:?} from `last_check` after the round of second {second}"),
+                    format!(
+                        "pinged 2, removed {removed} from `last_check` after the round of second \
+                         {second}"
+                    ),
                     format!("{last:?}"),
                 );
             }

@@ -6,7 +6,8 @@ use fixtures::exchange::Exchange;
 use harness::{Case, fail};
 use pool_health_check::{HealthConfig, Pool, PoolError};
 
-use crate::desk::{Desk, SECOND, between, each_second, ends, ms, story, told};
+use crate::desk::{Desk, SECOND, between, each_second, ends, ms, story};
+use crate::words::told;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -41,7 +42,7 @@ fn refuses_bad_health() {
     }
     let equal = HealthConfig { backoff_min: ms(100), backoff_max: ms(100), ..good };
     story(async || {
-        Desk::open(between(1, 2), equal.clone()).await.expect_idle(1, "after `Pool::new`");
+        Desk::open(between(1, 2), equal.clone()).await.expect_idle(1, "after `Pool::new`").await;
     });
 }
 
