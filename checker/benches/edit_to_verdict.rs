@@ -23,7 +23,7 @@ const TOKEN: &str = "bench";
 
 fn main() -> Result<()> {
     // Cargo passes `--bench`; a number is the count of rounds.
-    let rounds = env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(11);
+    let rounds = env::args().find_map(|arg| arg.parse().ok()).unwrap_or(11);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
     let reference = fs::read_to_string(root.join(format!("solutions/{TASK}/src/lib.rs")))?;
     let scratch = tempfile::tempdir()?;

@@ -1,6 +1,10 @@
 //! Verdicts for people.
 
+use std::ptr;
+
 use anstyle::{AnsiColor, Style};
+
+use ledger::Level;
 
 use super::timeline;
 use crate::commands::Standing;
@@ -17,6 +21,8 @@ const STRONG: Style = Style::new().bold();
 const PRINTED: usize = 12;
 /// As many as `--case` shows.
 const PRINTED_ALONE: usize = 400;
+/// Failing cases that are told of in short, behind the first one.
+const OTHERS: usize = 5;
 /// How far a failure's texts are set in.
 const INDENT: usize = 12;
 
@@ -38,8 +44,31 @@ pub fn task(verdict: &TaskVerdict, width: usize) -> String {
     if let Some(case) = verdict.first_failure() {
         text.push('\n');
         text += &failure(verdict, case, width);
+        text += &others(verdict, case, width);
     }
     text + &closing(verdict)
+}
+
+/// The failing cases behind the first one, a few words each: two symptoms tell more than one.
+fn others(verdict: &TaskVerdict, first: &CaseVerdict, width: usize) -> String {
+    if verdict.state == State::NotBegun {
+        return String::new();
+    }
+    let failing = verdict.cases.iter().filter(|case| !case.is_fine() && !ptr::eq(*case, first));
+    let (mut text, mut more) = (String::new(), 0);
+    for (index, case) in failing.enumerate() {
+        if index >= OTHERS {
+            more += 1;
+            continue;
+        }
+        let label = if index == 0 { "also" } else { "" };
+        let words = format!("{} ({}): {}", case.info.name, case.info.promise, case.message);
+        text += &labelled(label, &shorten(&words, 3 * width.saturating_sub(INDENT)), width);
+    }
+    if more > 0 {
+        text += &labelled("", &format!("and {more} more"), width);
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 /// The verdict on a case that was asked for alone, with all that the code printed.
@@ -116,15 +145,17 @@ fn case_line(case: &CaseVerdict, width: usize) -> String {
         Outcome::Flaky => "flaky: ",
         Outcome::Skipped => "skipped: ",
     };
-    let points = format!("{} of {}", case.points(), case.max_points());
+    let points = if case.is_fine() { String::new() } else { format!("{}/", case.points()) };
+    let points = format!("{points}{}", case.max_points());
+    let level = if case.info.level == Level::Hard { "hard" } else { "" };
     let about = match case.outcome {
         Outcome::Passed | Outcome::Failed => &case.info.title,
         _ => &case.message,
     };
-    let name = format!("{:30} {:4}", case.info.name, case.info.promise);
-    let room = width.saturating_sub(52);
+    let name = format!("{:30} {:3} {level:4}", case.info.name, case.info.promise);
+    let room = width.saturating_sub(50);
     let about = shorten(&format!("{outcome}{about}"), room);
-    format!("  {} {name} {points:>10}  {}\n", paint(style, sign), paint(QUIET, &about))
+    format!("  {} {name} {points:>5}  {}\n", paint(style, sign), paint(QUIET, &about))
 }
 
 fn sign(outcome: Outcome) -> (Style, &'static str) {
@@ -256,7 +287,8 @@ fn closing(verdict: &TaskVerdict) -> String {
     let points = format!("{} of {} points", verdict.points(), verdict.max_points);
     let (style, words) = match (count(false), verdict.is_done()) {
         (0, _) => (GOOD, format!("✓ all {} cases pass", verdict.cases.len())),
-        (left, true) => (GOOD, format!("✓ done: all core cases pass, {left} hard ones are left")),
+        (1, true) => (GOOD, "done: all core cases pass, 1 hard case is left".to_owned()),
+        (left, true) => (GOOD, format!("done: all core cases pass, {left} hard cases are left")),
         (left, false) if verdict.state == State::NotBegun => {
             (ODD, format!("not begun: {left} cases are waiting for your code"))
         }

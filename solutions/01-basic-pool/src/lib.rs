@@ -11,7 +11,7 @@ use std::time::Duration;
 use fixtures::ManageConnection;
 
 // answer: import what your pool is made of
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
@@ -108,7 +108,8 @@ pub struct PooledConnection<M: ManageConnection> {
     // answer: the connection, and the way back into the pool
     /// `None` only while it is being dropped.
     live: Option<Live<M::Connection>>,
-    shared: Arc<Shared<M>>,
+    /// Weak: a guard that outlives the last `Pool` finds nobody to give its connection to.
+    shared: Weak<Shared<M>>,
     // starter:
     // your_fields: PhantomData<M>, // put yours here instead
     // end answer
@@ -128,8 +129,10 @@ struct Shared<M: ManageConnection> {
 struct State<C> {
     /// The last one to come back is the first one to go: so the others can grow old and be reaped.
     idle: Vec<Idle<C>>,
-    /// How many [`Slot`]s there are: connections idle, in use, being opened or being closed.
+    /// Connections that are idle, in use or being opened.
     size: u32,
+    /// Connections that are being closed: they still take their places.
+    closing: u32,
     waiting: u32,
     closed: bool,
 }
@@ -144,32 +147,51 @@ struct Idle<C> {
     since: Instant,
 }
 
-/// One of the `max_connections` places. Whoever has it may have a connection; dropping it frees the
-/// place and wakes a thread that can use it, also when `connect` fails or panics.
-struct Slot<'a, M: ManageConnection>(&'a Shared<M>);
+/// The place of a connection that is being opened. Dropping it frees the place and wakes a thread
+/// that can use it, also when `connect` fails or panics.
+struct Opening<'a, M: ManageConnection>(&'a Shared<M>);
 
-impl<M: ManageConnection> Drop for Slot<'_, M> {
+impl<M: ManageConnection> Drop for Opening<'_, M> {
     fn drop(&mut self) {
         self.0.state.lock().size -= 1;
         self.0.freed.notify_one();
     }
 }
 
+/// The place of a connection that is being closed. Dropping it, afterwards, frees the place and
+/// wakes a thread that can use it.
+struct Closing<'a, M: ManageConnection>(&'a Shared<M>);
+
+impl<'a, M: ManageConnection> Closing<'a, M> {
+    fn begin(shared: &'a Shared<M>, state: &mut State<M::Connection>) -> Self {
+        state.size -= 1;
+        state.closing += 1;
+        Self(shared)
+    }
+}
+
+impl<M: ManageConnection> Drop for Closing<'_, M> {
+    fn drop(&mut self) {
+        self.0.state.lock().closing -= 1;
+        self.0.freed.notify_one();
+    }
+}
+
 impl<M: ManageConnection> Shared<M> {
     /// Opens a connection for this place.
-    fn open(&self, slot: Slot<'_, M>) -> Result<Live<M::Connection>, PoolError<M::Error>> {
+    fn open(&self, place: Opening<'_, M>) -> Result<Live<M::Connection>, PoolError<M::Error>> {
         let conn = self.manager.connect().map_err(PoolError::Connect)?;
         // The connection is there: from now on it stands for the place.
-        std::mem::forget(slot);
+        std::mem::forget(place);
         Ok(Live { conn, opened: Instant::now() })
     }
 
     /// Closes a connection, then frees its place: in this order, or the other side would see one
     /// connection too many.
     fn discard(&self, live: Live<M::Connection>) {
-        let slot = Slot(self);
+        let place = Closing::begin(self, &mut self.state.lock());
         drop(live);
-        drop(slot);
+        drop(place);
     }
 
     fn is_good(&self, live: &mut Live<M::Connection>) -> bool {
@@ -197,11 +219,11 @@ impl<M: ManageConnection> Pool<M> {
             let reason = format!("min_connections {min} is above max_connections {max}");
             return Err(PoolError::InvalidConfig(reason));
         }
-        let state = State { idle: Vec::new(), size: min, waiting: 0, closed: false };
+        let state = State { idle: Vec::new(), size: min, closing: 0, waiting: 0, closed: false };
         let (state, freed) = (Mutex::new(state), Condvar::new());
         let shared = Arc::new(Shared { manager, config, state, freed });
         for _ in 0..min {
-            let live = shared.open(Slot(&shared))?;
+            let live = shared.open(Opening(&shared))?;
             shared.state.lock().idle.push(Idle { since: live.opened, live });
         }
         Ok(Self { shared })
@@ -236,7 +258,7 @@ impl<M: ManageConnection> Pool<M> {
     ) -> Result<PooledConnection<M>, PoolError<M::Error>> {
         // answer: an idle one, a new one, or wait for one (P3 to P11, P13, P14, P16, P17)
         let shared = &self.shared;
-        let lend = |live| PooledConnection { live: Some(live), shared: Arc::clone(shared) };
+        let lend = |live| PooledConnection { live: Some(live), shared: Arc::downgrade(shared) };
         // The clock is read when there is a wait, and not before: it costs more than all the rest.
         let mut deadline = None;
         let mut too_late = timeout.is_zero();
@@ -252,10 +274,10 @@ impl<M: ManageConnection> Pool<M> {
                 }
                 shared.discard(live);
                 state = shared.state.lock();
-            } else if state.size < shared.config.max_connections {
+            } else if state.size + state.closing < shared.config.max_connections {
                 state.size += 1;
                 drop(state);
-                return shared.open(Slot(shared)).map(lend);
+                return shared.open(Opening(shared)).map(lend);
             } else if too_late {
                 // The look above was the last one: what arrived together with the deadline is ours.
                 return Err(PoolError::Timeout);
@@ -306,13 +328,14 @@ impl<M: ManageConnection> Pool<M> {
                 state.idle.push(idle);
             }
         }
+        // They leave together, before anybody else counts what is left.
+        let leaving: Vec<_> = closed
+            .into_iter()
+            .map(|idle| (idle, Closing::begin(&self.shared, &mut state)))
+            .collect();
         drop(state);
-
-        let count = closed.len();
-        for idle in closed {
-            self.shared.discard(idle.live);
-        }
-        count
+        // Field by field: each connection is closed, then its place is free.
+        leaving.len()
         // end answer
     }
 
@@ -363,19 +386,21 @@ impl<M: ManageConnection> Drop for PooledConnection<M> {
     /// broken, or whose pool has been closed, is closed instead, and its place is free.
     fn drop(&mut self) {
         // answer: give it back, or close it (P4, P10 to P13, P19)
-        let Some(mut live) = self.live.take() else { return };
-        if !self.shared.is_good(&mut live) {
-            return self.shared.discard(live);
+        let (Some(mut live), Some(shared)) = (self.live.take(), self.shared.upgrade()) else {
+            return; // The pool is gone, and the connection goes with this guard.
+        };
+        if !shared.is_good(&mut live) {
+            return shared.discard(live);
         }
         let since = Instant::now();
-        let mut state = self.shared.state.lock();
+        let mut state = shared.state.lock();
         if state.closed {
             drop(state);
-            return self.shared.discard(live);
+            return shared.discard(live);
         }
         state.idle.push(Idle { live, since });
         drop(state);
-        self.shared.freed.notify_one();
+        shared.freed.notify_one();
         // end answer
     }
 }

@@ -97,7 +97,7 @@ pub fn yield_now(at: Place) {
         let task = state.me();
         task.busy = 0;
         let since = *task.yielding_since.get_or_insert(now);
-        let pause = pause(now, since, 100, Duration::from_micros(10));
+        let pause = pause(now, since, 20, Duration::from_micros(10));
         state.begin_wait(On::Turn, at, Some(now + pause));
     });
     world::with(State::end_wait);

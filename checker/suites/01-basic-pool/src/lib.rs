@@ -101,7 +101,7 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P20",
         "All of this holds on real threads: 64 threads that share 8 connections are all served, \
-         and in the end all connections are idle.",
+         and in the end all 8 can be had at once.",
     ),
 ];
 
