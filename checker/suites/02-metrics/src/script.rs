@@ -37,10 +37,17 @@ struct Shared {
     state: Mutex<State>,
 }
 
+/// A line of the script: what the pool says, after which time, and to whom if not to anybody.
+struct Cue {
+    thread: Option<&'static str>,
+    after: Duration,
+    answer: Answer,
+}
+
 #[derive(Default)]
 struct State {
-    /// Answers and how long they take, in the order of the attempts; then lends at once.
-    script: VecDeque<(Duration, Answer)>,
+    /// In the order of the attempts; when there is no line for one, it is lent a connection at once.
+    script: VecDeque<Cue>,
     /// The time-outs of the attempts so far.
     asked: Vec<Duration>,
     lent: BTreeSet<u32>,
@@ -62,7 +69,13 @@ impl ScriptedPool {
 
     /// The next attempt that has no answer yet gets this one, after this time.
     pub(crate) fn then(&self, after: Duration, answer: Answer) -> &Self {
-        self.0.state().script.push_back((after, answer));
+        self.0.state().script.push_back(Cue { thread: None, after, answer });
+        self
+    }
+
+    /// The next attempt of the thread with this name gets this answer, after this time.
+    pub(crate) fn tells(&self, thread: &'static str, after: Duration, answer: Answer) -> &Self {
+        self.0.state().script.push_back(Cue { thread: Some(thread), after, answer });
         self
     }
 
@@ -111,9 +124,13 @@ impl BlockingPool for ScriptedPool {
 
     fn get_timeout(&self, timeout: Duration) -> Result<Lent, Fault> {
         let (after, answer) = {
+            let me = thread::current();
+            let is_mine = |cue: &Cue| cue.thread.is_none() || cue.thread == me.name();
             let mut state = self.0.state();
             state.asked.push(timeout);
-            state.script.pop_front().unwrap_or((Duration::ZERO, Answer::Lend))
+            let next = state.script.iter().position(is_mine);
+            let cue = next.and_then(|next| state.script.remove(next));
+            cue.map_or((Duration::ZERO, Answer::Lend), |cue| (cue.after, cue.answer))
         };
         pass(after);
         let mut state = self.0.state();

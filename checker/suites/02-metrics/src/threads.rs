@@ -75,10 +75,10 @@ pub(crate) fn real_cases() -> Vec<Case> {
 fn pending_falls_again() {
     let desk = Desk::open(4);
     desk.beneath
-        .then(ms(50), Answer::TimeOut) // thread A, until 50 ms
-        .then(ms(30), Answer::Lend) // thread B, until 35 ms
-        .then(ms(30), Answer::Refuse) // thread C, until 40 ms
-        .then(ms(30), Answer::Panic); // thread D, until 45 ms
+        .tells("thread A", ms(50), Answer::TimeOut) // at 50 ms
+        .tells("thread B", ms(30), Answer::Lend) // at 35 ms
+        .tells("thread C", ms(30), Answer::Refuse) // at 40 ms
+        .tells("thread D", ms(30), Answer::Panic); // at 45 ms
     let names = ["thread A", "thread B", "thread C", "thread D"];
     let traders: Vec<_> = (0..)
         .zip(names)
@@ -166,9 +166,16 @@ impl Tally {
 }
 
 fn a_snapshot_is_one_moment() {
-    let desk = Desk::open(2);
+    // One connection that goes from hand to hand; then two of them, and threads that use them at
+    // the same time.
+    adds_up(1, &["thread A", "thread B"]);
+    adds_up(2, &["thread A", "thread B", "thread C"]);
+}
+
+fn adds_up(max: u32, names: &[&str]) {
+    let desk = Desk::open(max);
     desk.beneath.then(ms(0), Answer::Lend).then(ms(0), Answer::Refuse);
-    let traders = ["thread A", "thread B", "thread C"].map(|name| {
+    let traders = names.iter().map(|name| {
         desk.trader(name, |desk| {
             let mut tally = Tally::default();
             for _ in 0..2 {
@@ -177,21 +184,25 @@ fn a_snapshot_is_one_moment() {
             tally
         })
     });
+    let traders: Vec<_> = traders.collect();
     let mut watch = Watch::default();
-    let look = || {
+    let mut look = || {
         let now = desk.metered.snapshot();
         let Snapshot { acquired, released, in_use, .. } = now;
-        let text = format!("snapshot: acquired {acquired}, released {released}, in_use {in_use}");
-        desk.beneath.write(What::Note { text });
+        if now != watch.before {
+            let text =
+                format!("snapshot: acquired {acquired}, released {released}, in_use {in_use}");
+            desk.beneath.write(What::Note { text });
+        }
+        watch.look(&now);
         now
     };
-    for _ in 0..4 {
-        watch.look(&look());
+    for _ in 0..12 {
+        look();
     }
     let tallies = all_home(traders);
     let snapshot = look();
-    watch.look(&snapshot);
-    Tally::expect(&tallies, &snapshot, "when all three threads have gone home");
+    Tally::expect(&tallies, &snapshot, "when all threads have gone home");
 }
 
 /// Somebody who looks at one snapshot after the other.
@@ -312,7 +323,7 @@ fn counts_real_threads() {
     let took = desk.now().saturating_sub(began);
     let snapshot = desk.metered.snapshot();
     watch.look(&snapshot);
-    Tally::expect(&tallies, &snapshot, "when all eight threads have gone home");
+    Tally::expect(&tallies, &snapshot, "when all eight have gone home");
     if snapshot.wait_total > took * 8 {
         fail(
             format!("wait_total of at most {}, which is all that 8 threads had", clock(took * 8)),
