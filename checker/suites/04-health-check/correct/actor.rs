@@ -167,6 +167,12 @@ struct Word<M: AsyncManageConnection> {
     word: Option<Message<M>>,
 }
 
+impl<M: AsyncManageConnection> Word<M> {
+    fn instead(mut self, word: Message<M>) {
+        self.word = Some(word);
+    }
+}
+
 impl<M: AsyncManageConnection> Drop for Word<M> {
     fn drop(&mut self) {
         if let (Some(address), Some(word)) = (self.address.upgrade(), self.word.take()) {
@@ -316,7 +322,7 @@ impl<M: AsyncManageConnection> Actor<M> {
         for conn in std::mem::take(&mut self.idle) {
             told.left += 1;
             let mut slot = self.slot(Some(conn));
-            let mut word = Word {
+            let word = Word {
                 address: self.address.clone(),
                 word: Some(Message::Pinged { round, alive: false }),
             };
@@ -329,7 +335,7 @@ impl<M: AsyncManageConnection> Actor<M> {
                     slot.conn = None;
                 }
                 drop(slot);
-                word.word = Some(Message::Pinged { round, alive });
+                word.instead(Message::Pinged { round, alive });
             });
         }
         told.report.pinged = told.left;
@@ -356,7 +362,7 @@ impl<M: AsyncManageConnection> Actor<M> {
                 self.last = Some(told.report);
                 self.say();
                 if let Some(reply) = told.reply {
-                    drop(reply.send(told.report));
+                    let _ = reply.send(told.report);
                 }
             }
         }
@@ -366,7 +372,7 @@ impl<M: AsyncManageConnection> Actor<M> {
         while self.size < self.setup.config.min_connections {
             self.size += 1;
             let mut slot = self.slot(None);
-            let mut word = Word {
+            let word = Word {
                 address: self.address.clone(),
                 word: Some(Message::Opened { round, well: false }),
             };
@@ -380,7 +386,7 @@ impl<M: AsyncManageConnection> Actor<M> {
                 let well = opened.is_some();
                 slot.conn = opened;
                 drop(slot);
-                word.word = Some(Message::Opened { round, well });
+                word.instead(Message::Opened { round, well });
             });
         }
     }

@@ -181,6 +181,10 @@ impl<M: AsyncManageConnection> Drop for Slot<M> {
 }
 
 impl<M: AsyncManageConnection> Slot<M> {
+    fn close(&mut self) {
+        self.conn = None;
+    }
+
     async fn open(&mut self) -> Result<(), M::Error> {
         self.conn = Some(self.shared.manager.connect().await?);
         Ok(())
@@ -236,7 +240,7 @@ impl<M: AsyncManageConnection> Shared<M> {
                 let ping = timeout(shared.health.ping_timeout, shared.manager.is_valid(conn)).await;
                 let alive = matches!(ping, Ok(Ok(())));
                 if !alive {
-                    slot.conn = None;
+                    slot.close();
                 }
                 alive
             });
