@@ -15,7 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
             .paused()
             .hard()
             .points(0.5)
-            .lesson("cancellation")
+            .lesson("dropped-half-way")
             .hints(&[
                 "A future can be dropped at each of its awaits, and nothing after that await is \
                  ever run. What does your round hold in its hands there?",

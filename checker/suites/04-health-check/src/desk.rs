@@ -56,7 +56,7 @@ pub(crate) fn order(tell: impl AsyncFn()) {
         .start_paused(true)
         .build()
         .expect("a runtime without input and output");
-    runtime.block_on(exchange::named("the desk", tell()));
+    runtime.block_on(exchange::named("desk", tell()));
 }
 
 pub(crate) fn between(min: u32, max: u32) -> PoolConfig {

@@ -15,7 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
             .title("a health configuration that cannot work is refused")
             .paused()
             .points(0.5)
-            .lesson("parameters")
+            .lesson("four-more-parameters")
             .hints(&[
                 "Which of the four durations can be zero, and in which order must two of them \
                  stand?",
