@@ -104,7 +104,12 @@ fn discard_wakes_a_waiter() {
         let why = "10 ms of opening after thread A's broken one was closed, from 50 to 54 ms";
         desk.need_at(ms(64), why).order();
     });
-    all_home([a, b]);
+    // While it is being closed, its place is not free to anybody else either.
+    let c = desk.trader("thread C", |desk| {
+        desk.at(ms(52));
+        desk.need("within 30 s, once thread B has gone").order();
+    });
+    all_home([a, b, c]);
     desk.expect_peak(
         1,
         ", with max_connections 1: the broken connection's place was given away before it was \

@@ -84,6 +84,17 @@ fn retires_the_old_and_idle() {
     expect_reaped(&desk, 0, "only one connection is left, and min_connections is 1");
     desk.expect_status(1, 0, "after the last reaping");
 
+    // What leaves for its age does not count as staying: the other one is min_connections now.
+    let desk = Desk::open(PoolConfig {
+        idle_timeout: Some(10 * SECOND),
+        max_lifetime: Some(60 * SECOND),
+        ..between(1, 2)
+    });
+    desk.at(30 * SECOND);
+    drop([desk.need("while one is idle"), desk.need("while one of two is in use")]);
+    desk.at(61 * SECOND);
+    expect_reaped(&desk, 1, "one of two is too old, the other, idle for 31 s, is min_connections");
+
     // Two reap at the same moment, and closing takes time: together they leave min_connections.
     let desk = Desk::open(PoolConfig { idle_timeout: Some(10 * SECOND), ..between(1, 4) });
     drop((0..4).map(|_| desk.need("of four")).collect::<Vec<_>>());
