@@ -46,7 +46,8 @@ pub struct SuiteFacts {
     /// Whether it is also built over the simulation.
     #[serde(default)]
     pub simulated: bool,
-    /// What the graded crate may use: names in the course's `[workspace.dependencies]`.
+    /// What the graded crate may use: names in the course's `[workspace.dependencies]`, or with a
+    /// feature that it needs, as in `fixtures/async`.
     #[serde(default)]
     pub dependencies: Vec<String>,
     /// What the suite uses beside the graded crate.

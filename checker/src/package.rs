@@ -228,8 +228,22 @@ impl Generator<'_> {
         world: &str,
     ) -> Result<Table> {
         let std = (world == "sim").then_some("std");
-        let names = std.into_iter().chain(names);
-        names.map(|name| Ok((name.to_owned(), self.dependency(name, world)?))).collect()
+        let mut table = Table::new();
+        for name in std.into_iter().chain(names) {
+            // `fixtures/async` is a crate and a feature of it.
+            let (name, feature) =
+                name.split_once('/').map_or((name, None), |(name, feature)| (name, Some(feature)));
+            if !table.contains_key(name) {
+                table.insert(name.to_owned(), self.dependency(name, world)?);
+            }
+            if let Some(feature) = feature {
+                match &mut table[name]["features"] {
+                    Value::Array(features) => features.push(feature.into()),
+                    none => *none = json!([feature]),
+                }
+            }
+        }
+        Ok(table)
     }
 
     /// What a package of this world says to depend on `name`.
