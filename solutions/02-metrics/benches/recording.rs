@@ -5,7 +5,21 @@
 //! cargo bench -p pool-metrics-solution
 //! ```
 //!
-//! RESULTS
+//! On two cores of an AMD EPYC virtual machine, Rust 1.95, other programs kept away
+//! with `chrt -f 10`:
+//!
+//! ```text
+//! ns for taking a connection and giving it back, median of 31 rounds
+//!  threads     bare  metered   difference  snapshot
+//!        1       41      130           90         6
+//!        2      117      275          159         9
+//!        8      118      273          156         7
+//!       64      111      285          174         9
+//! ```
+//!
+//! So recording costs 0.1 µs alone and 0.2 µs where threads do nothing but fight for the locks; on
+//! a virtual machine whose two cores were far apart it has been 0.4 µs. Two readings of the clock
+//! are the larger part of it, three visits to one lock the rest.
 //!
 //! Rounds of the contestants are interleaved and the medians compared, so that a busy machine spoils
 //! all alike; trust the differences, not the absolute numbers.

@@ -186,12 +186,16 @@ fn adds_up(max: u32, names: &[&str]) {
     });
     let traders: Vec<_> = traders.collect();
     let mut watch = Watch::default();
+    let mut said = String::new();
     let mut look = || {
         let now = desk.metered.snapshot();
-        let Snapshot { acquired, released, in_use, .. } = now;
-        if now != watch.before {
-            let text =
-                format!("snapshot: acquired {acquired}, released {released}, in_use {in_use}");
+        let Snapshot { acquired, timeouts, connect_errors, released, in_use, .. } = now;
+        let text = format!(
+            "snapshot: acquired {acquired}, timeouts {timeouts}, connect_errors {connect_errors}, \
+             released {released}, in_use {in_use}"
+        );
+        if text != said {
+            said.clone_from(&text);
             desk.beneath.write(What::Note { text });
         }
         watch.look(&now);
