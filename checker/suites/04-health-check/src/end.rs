@@ -91,7 +91,7 @@ fn close_stops_the_checker() {
     story(async || {
         let desk = Desk::open(between(3, 3), each_second()).await;
         desk.at(ms(500)).await;
-        desk.exchange.go_offline();
+        desk.exchange.connect_takes(ms(10)).go_offline();
         desk.at(ms(4_250)).await;
         desk.exchange.come_back();
         closed_at(&desk, ms(4_250), "after an outage, before anything was restored").await;
@@ -154,7 +154,7 @@ fn a_dropped_pool_ends() {
             exchange.query_takes(ms(90));
             if moment > SECOND * 2 {
                 desk.at(ms(1_900)).await;
-                exchange.go_offline();
+                exchange.connect_takes(ms(10)).go_offline();
             }
             desk.at(moment).await;
             drop(desk);

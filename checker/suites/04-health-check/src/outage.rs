@@ -138,12 +138,15 @@ fn one_failure_spares_the_others() {
     }
 }
 
+const CONNECT: Duration = ms(10);
+
 /// One connection, a round each second, pauses from 100 ms to 5 s.
 async fn through_an_outage(from: Duration) -> Desk {
     let health = HealthConfig { backoff_max: 5 * SECOND, ..each_second() };
     let desk = Desk::open(between(1, 1), health).await;
     desk.at(from).await;
-    desk.exchange.go_offline();
+    // A refusal takes time: else a storm would have no end on the paused clock.
+    desk.exchange.connect_takes(CONNECT).go_offline();
     desk
 }
 
@@ -178,7 +181,7 @@ fn recovers_by_itself() {
             desk.at(ms(500) + outage).await;
             desk.exchange.come_back();
             // The longest pause, and a round.
-            let latest = ms(500) + outage + 6 * SECOND + SLACK;
+            let latest = ms(500) + outage + 6 * SECOND + CONNECT + SLACK;
             desk.at(latest).await;
             desk.expect_idle(
                 1,
