@@ -74,8 +74,8 @@ fn a_failure_of_one_schedule_is_seen_again_by_its_seed() {
     // A fault that needs some luck: only the first connection that comes back wakes somebody.
     let back = "state.idle.push(Idle { live, since });\n        ";
     let folder = changed(
-        &format!("{back}drop(state);\n        self.shared.freed.notify_one();"),
-        &format!("{back}if state.idle.len() == 1 {{ self.shared.freed.notify_one(); }}"),
+        &format!("{back}drop(state);\n        shared.freed.notify_one();"),
+        &format!("{back}if state.idle.len() == 1 {{ shared.freed.notify_one(); }}"),
     );
     let source = folder.path().to_str().unwrap();
     let case = ["--source", source, "--case", "return_wakes_a_waiter"];
