@@ -9,6 +9,7 @@ mod desk;
 mod end;
 mod orders;
 mod outage;
+mod real;
 mod restore;
 mod rounds;
 mod start;
@@ -123,6 +124,12 @@ const PROMISES: &[(&str, &str)] = &[
         "P20",
         "All of this holds in whatever order pings, connects, returns and `close` begin and end.",
     ),
+    (
+        "P21",
+        "It holds against a real server as well: when PostgreSQL ends sessions, or lets nobody in \
+         for a while, the minimum is there again before long. (Worth no points; skipped where \
+         there is no PostgreSQL.)",
+    ),
 ];
 
 /// The suite: its promises and its cases, in the order in which a student meets them.
@@ -138,6 +145,7 @@ pub fn suite() -> Suite {
         end::hard_cases(),
         cancel::cases(),
         orders::cases(),
+        real::cases(),
     ];
     cases.into_iter().flatten().fold(Suite::new(PROMISES), Suite::case)
 }
