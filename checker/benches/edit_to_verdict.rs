@@ -170,6 +170,7 @@ impl Bare {
             seed: None,
             schedules: None,
             source: self.source.clone(),
+            postgres: None,
         };
         let request = serde_json::to_string(&request)?;
         process.stdin.take().context("piped")?.write_all(request.as_bytes())?;

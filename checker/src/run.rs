@@ -119,6 +119,7 @@ fn process(
         seed: options.seed,
         schedules: options.schedules,
         source: suite.source.clone(),
+        postgres: None,
     };
     let prefix = format!("{token} ");
     let began = Instant::now();

@@ -19,12 +19,21 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Suite {
     promises: &'static [(&'static str, &'static str)],
     cases: Vec<Case>,
+    hand_over: Option<fn(&str)>,
 }
 
 impl Suite {
     /// A suite without cases for these promises: (`P1`, its sentence), as the task's README has them.
     pub fn new(promises: &'static [(&'static str, &'static str)]) -> Self {
-        Self { promises, cases: Vec::new() }
+        Self { promises, cases: Vec::new(), hand_over: None }
+    }
+
+    /// Its cases that run [on databases](Case::on_databases) are told of a PostgreSQL by this: it is
+    /// called before the body, with the line that `postgres-service` begins with, or a URL.
+    #[must_use]
+    pub fn with_databases(mut self, hand_over: fn(&str)) -> Self {
+        self.hand_over = Some(hand_over);
+        self
     }
 
     /// Adds a case. Cases are run and shown in the order in which they are added.
@@ -52,8 +61,20 @@ impl Suite {
         &self.cases
     }
 
+    /// Whom to tell of a PostgreSQL.
+    pub(crate) fn hand_over(&self) -> Option<fn(&str)> {
+        self.hand_over
+    }
+
     /// Everything about the suite that can be said without running it.
+    ///
+    /// # Panics
+    /// When a case runs on databases and the suite does not say
+    /// [how it is told of them](Self::with_databases): a mistake of the suite's author.
     pub fn listing(&self) -> Listing {
+        for Case { info, .. } in self.cases.iter().filter(|_| self.hand_over.is_none()) {
+            assert!(!info.databases, "case {}: its suite is not `with_databases`", info.name);
+        }
         let promises = self.promises.iter();
         Listing {
             promises: promises.map(|&(number, text)| (number.into(), text.into())).collect(),
@@ -89,6 +110,7 @@ impl Case {
                 lesson: String::new(),
                 resources: Vec::new(),
                 held_out: false,
+                databases: false,
             },
             body,
         }
@@ -164,6 +186,14 @@ impl Case {
     #[must_use]
     pub fn uses(mut self, resource: &str) -> Self {
         self.info.resources.push(resource.to_owned());
+        self
+    }
+
+    /// It runs on the databases that there are: SQLite, and PostgreSQL if the machine has one. Its
+    /// body says [on which](crate::ran_on), and what it had to [leave out](crate::left_out).
+    #[must_use]
+    pub fn on_databases(mut self) -> Self {
+        self.info.databases = true;
         self
     }
 

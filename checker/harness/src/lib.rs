@@ -24,16 +24,19 @@
 //! # assert_eq!(suite().cases().len(), 1);
 //! ```
 //!
-//! Three rooms: [`case`] is what a suite says of its cases, [`verdict`] how a running case ends, and
-//! [`process`] how a process is asked for a case and proves what came of it.
+//! Four rooms: [`case`] is what a suite says of its cases, [`verdict`] how a running case ends,
+//! [`servers`] what it ran on, and [`process`] how a process is asked for a case and proves what came
+//! of it.
 
 mod case;
 mod panics;
 mod process;
+mod servers;
 mod verdict;
 
 pub use case::{Case, Plan, Suite};
 #[cfg(feature = "sim")]
 pub use process::simulated;
 pub use process::{Engine, real, serve};
+pub use servers::{left_out, ran_on};
 pub use verdict::{fail, guarded, order, skip, watch};

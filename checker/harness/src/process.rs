@@ -15,7 +15,7 @@ use ledger::{CaseInfo, Failure, Message, Outcome, Record, Request, World};
 
 use crate::case::{Case, Plan, Suite};
 use crate::verdict::{self, Ended};
-use crate::{guarded, panics};
+use crate::{guarded, panics, servers};
 
 /// Runs a case's body as the plan says and returns the number of schedules it took.
 pub type Engine = fn(Plan, fn()) -> u64;
@@ -60,6 +60,9 @@ pub fn serve(suite: Suite, engine: Engine) -> ! {
             .get(number as usize)
             .cloned()
             .ok_or_else(|| io::Error::other(format!("the suite has no case {number}")))?;
+        if let (Some(hand_over), Some(line)) = (suite.hand_over(), &request.postgres) {
+            hand_over(line);
+        }
         drop(suite);
         run(&mut wire, &request, case, engine)
     });
@@ -94,6 +97,7 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => too_late(&info),
     };
     let passed = ended.outcome == Outcome::Passed;
+    let (ran_on, left_out) = servers::said();
     wire.say(&Message::Record(Box::new(Record {
         case: info.number,
         outcome: ended.outcome,
@@ -103,6 +107,8 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
         seed: ended.seed,
         ledger: if passed { Vec::new() } else { verdict::events() },
         took: started.elapsed(),
+        ran_on,
+        left_out,
     })))
 }
 

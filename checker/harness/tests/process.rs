@@ -5,12 +5,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use ledger::{Listing, Message, Outcome, Record, Request};
+use harness::{Case, Suite};
+use ledger::{CaseInfo, Listing, Message, Outcome, Record, Request};
 
 const TOKEN: &str = "c0ffee";
 
 /// What the example of this name answers to a request for the case of this name.
-fn ask(case: Option<&str>) -> Output {
+fn ask(case: Option<&str>, postgres: Option<&str>) -> Output {
     let number = case.map(|name| {
         let cases = listing().cases;
         cases.iter().find(|case| case.name == name).expect("the example has the case").number
@@ -22,6 +23,7 @@ fn ask(case: Option<&str>) -> Output {
         schedules: None,
         // As the compiler was told it: relative to the workspace.
         source: PathBuf::from("checker/harness/examples"),
+        postgres: postgres.map(str::to_owned),
     })
 }
 
@@ -52,6 +54,7 @@ fn listing() -> Listing {
         seed: None,
         schedules: None,
         source: PathBuf::new(),
+        postgres: None,
     };
     match messages(&send(&request)).pop() {
         Some(Message::Listing(listing)) => listing,
@@ -60,7 +63,11 @@ fn listing() -> Listing {
 }
 
 fn record(case: &str) -> Record {
-    let output = ask(Some(case));
+    record_with(case, None)
+}
+
+fn record_with(case: &str, postgres: Option<&str>) -> Record {
+    let output = ask(Some(case), postgres);
     assert!(output.status.success(), "{case}: {output:?}");
     match messages(&output).as_slice() {
         [Message::Started, Message::Record(record)] => (**record).clone(),
@@ -72,7 +79,7 @@ fn record(case: &str) -> Record {
 fn lists_its_cases_and_promises() {
     let listing = listing();
     assert_eq!(listing.promises, [("P1".to_owned(), "It holds.".to_owned())]);
-    assert_eq!(listing.cases.len(), 9);
+    assert_eq!(listing.cases.len(), 12);
     assert_eq!(listing.cases[4].number, 4);
 }
 
@@ -122,7 +129,7 @@ fn a_case_that_cannot_run_here_says_why() {
 #[test]
 #[cfg(unix)]
 fn what_the_case_prints_never_reaches_the_record() {
-    let output = ask(Some("prints"));
+    let output = ask(Some("prints"), None);
     let out = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(out.lines().all(|line| line.starts_with(TOKEN)), "{out}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("0000"), "{output:?}");
@@ -130,7 +137,7 @@ fn what_the_case_prints_never_reaches_the_record() {
 
 #[test]
 fn a_case_that_ends_the_process_leaves_no_record() {
-    let output = ask(Some("exits"));
+    let output = ask(Some("exits"), None);
     assert!(output.status.success());
     assert!(matches!(messages(&output).as_slice(), [Message::Started]), "{output:?}");
 }
@@ -143,8 +150,36 @@ fn a_case_that_does_not_exist_is_an_error() {
         seed: None,
         schedules: None,
         source: PathBuf::new(),
+        postgres: None,
     };
     let output = send(&request);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no case 99"));
+}
+
+#[test]
+fn a_case_on_databases_is_told_of_a_postgres_and_says_what_it_ran_on() {
+    let databases = |case: &&CaseInfo| case.databases;
+    let names: Vec<String> =
+        listing().cases.iter().filter(databases).map(|case| case.name.clone()).collect();
+    assert_eq!(names, ["runs_on_databases", "fails_on_databases", "hangs_on_databases"]);
+    for (case, outcome) in names.iter().zip([Outcome::Passed, Outcome::Failed, Outcome::TimedOut]) {
+        let told = record_with(case, Some("PostgreSQL 15"));
+        assert_eq!(told.outcome, outcome);
+        assert_eq!(
+            (told.ran_on, told.left_out),
+            (vec!["SQLite 3".into(), "PostgreSQL 15".into()], vec![])
+        );
+        let untold = record(case);
+        assert_eq!(untold.outcome, outcome);
+        assert_eq!(untold.ran_on, ["SQLite 3"]);
+        assert_eq!(untold.left_out, ["nobody told of a PostgreSQL"]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "case reads: its suite is not `with_databases`")]
+fn databases_need_somebody_to_tell() {
+    let case = Case::new("reads", "P1", || {}).on_databases().hints(&["Look up."]);
+    Suite::new(&[("P1", "It holds.")]).case(case).listing();
 }

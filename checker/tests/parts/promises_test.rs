@@ -21,6 +21,7 @@ fn case(name: &str, promise: &str) -> CaseInfo {
         lesson: String::new(),
         resources: vec![],
         held_out: false,
+        databases: false,
     }
 }
 
