@@ -69,7 +69,7 @@ pub fn check(
     cancel: &Cancel,
 ) -> Result<TaskVerdict> {
     let base = &session.course.base;
-    let snapshot = match Snapshot::take(base, &source.folder, &source.shown)? {
+    let snapshot = match Snapshot::take(&source.folder, &source.shown) {
         Ok(snapshot) => snapshot,
         Err(Unreadable(mut message)) => {
             if source.folder == session.course.exercise(task) {
@@ -173,7 +173,7 @@ fn is_begun(session: &Session, task: &Task, snapshot: &Snapshot) -> Result<bool>
     // Windows may have given the file other line ends.
     let plain = |text: &str| text.replace("\r\n", "\n");
     let starter = starter::pristine(&session.course, task)?;
-    Ok(starter.is_none_or(|starter| plain(&starter) != plain(&snapshot.lib)))
+    Ok(starter.is_none_or(|starter| plain(&starter) != plain(snapshot.lib())))
 }
 
 fn unbuilt(task: &Task, shown: &str, seconds: f64, message: String) -> TaskVerdict {

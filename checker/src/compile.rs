@@ -34,7 +34,7 @@ pub struct Suite {
     pub real: PathBuf,
     /// The one for simulated cases, if the task has any.
     pub simulated: Option<PathBuf>,
-    /// The folder of the snapshot, to tell whose line a panic was in.
+    /// Where the snapshot was laid out, to tell whose line a panic was in.
     pub source: PathBuf,
     /// Holds the number of warnings, and is held so that no checker tidies the binaries away.
     in_use: Arc<File>,
@@ -65,16 +65,17 @@ pub fn build(
     let began = Instant::now();
     let bin = session.course.base.join("bin");
     let place = bin.join(session.key(task, &snapshot.hash)?);
+    let source = package::source_folder(&session.course, task);
     let done = |suite: Result<Suite, String>| {
         let warnings = suite.as_ref().map_or(0, Suite::warnings);
         Ok(Built { seconds: began.elapsed().as_secs_f64(), suite, warnings })
     };
-    if let Some(suite) = Suite::open(&place, task, snapshot) {
+    if let Some(suite) = Suite::open(&place, task, &source) {
         return done(Ok(suite));
     }
     let _turn = take_turns(&session.course.base, watcher, cancel)?;
     // Whoever had the turn before may have built just this.
-    if let Some(suite) = Suite::open(&place, task, snapshot) {
+    if let Some(suite) = Suite::open(&place, task, &source) {
         return done(Ok(suite));
     }
     let workspace = package::write(&session.course, task, snapshot)?;
@@ -82,18 +83,18 @@ pub fn build(
     watcher(Step::Built);
     let output = result?;
     if !output.success {
-        return done(Err(output.diagnostics.explain(task, &snapshot.folder, shown)?));
+        return done(Err(output.diagnostics.explain(task, &source, shown)?));
     }
     let warnings = output.diagnostics.warnings(task);
     Suite::copy_out(&place, task, &output.binaries, warnings)?;
     tidy(&bin);
-    let suite = Suite::open(&place, task, snapshot);
+    let suite = Suite::open(&place, task, &source);
     done(Ok(suite.with_context(|| format!("{} is gone", place.display()))?))
 }
 
 impl Suite {
     /// The suite that was built earlier, marked as in use.
-    fn open(place: &Path, task: &Task, snapshot: &Snapshot) -> Option<Self> {
+    fn open(place: &Path, task: &Task, source: &Path) -> Option<Self> {
         let in_use = File::open(place.join("used")).ok()?;
         in_use.lock_shared().ok()?;
         let real = place.join(binary_name("real"));
@@ -102,7 +103,7 @@ impl Suite {
         let is_there = real.is_file() && simulated.as_ref().is_none_or(|path| path.is_file());
         // The youngest are kept.
         let _ = in_use.set_modified(SystemTime::now());
-        let source = snapshot.folder.clone();
+        let source = source.to_owned();
         is_there.then(|| Self { real, simulated, source, in_use: Arc::new(in_use) })
     }
 

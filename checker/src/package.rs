@@ -54,6 +54,13 @@ pub fn write(course: &Course, task: &Task, snapshot: &Snapshot) -> Result<Worksp
     generator.write()
 }
 
+/// Where a task's snapshot is laid out to be built: always the same place, so that the compiler
+/// knows again what did not change since the last one. Not in the generated workspace, where the
+/// compiler would name it by a relative path.
+pub fn source_folder(course: &Course, task: &Task) -> PathBuf {
+    course.base.join("src").join(&task.name)
+}
+
 /// The folders of the course's own crates, on which every suite stands.
 pub fn own_crates(course: &Course) -> Result<Vec<PathBuf>> {
     let crates = Crates::of(course)?;
@@ -117,6 +124,9 @@ impl Generator<'_> {
     }
 
     fn write(&self) -> Result<Workspace> {
+        let source = source_folder(self.course, self.task);
+        let laid_out = self.snapshot.lay_out(&source);
+        laid_out.with_context(|| format!("cannot copy the source to {}", source.display()))?;
         let folder = self.folder();
         let anchor = format!("{}-family", self.task.facts.family);
         self.write_package(&anchor, self.anchor()?)?;
@@ -202,8 +212,11 @@ impl Generator<'_> {
 
     fn graded(&self, world: &str) -> Result<Value> {
         let used = self.task.facts.dependencies.iter().map(String::as_str);
+        let path = source_folder(self.course, self.task).join("lib.rs");
         Ok(json!({
-            "lib": { "name": self.task.library(), "path": text_of(&self.snapshot.folder.join("lib.rs"))? },
+            // Cargo builds anew when this changes, whatever it makes of the files' times.
+            "package": { "description": format!("snapshot {}", self.snapshot.hash) },
+            "lib": { "name": self.task.library(), "path": text_of(&path)? },
             "dependencies": self.dependencies(used, world)?,
             "lints": { "rust": { "unsafe_code": "forbid" } },
         }))
@@ -267,8 +280,11 @@ impl Generator<'_> {
 
     /// Writes a generated package's manifest.
     fn write_package(&self, name: &str, mut manifest: Value) -> Result<()> {
-        manifest["package"] =
-            json!({ "name": name, "version": "0.0.0", "edition": "2024", "publish": false });
+        for (key, value) in
+            [("name", json!(name)), ("edition", json!("2024")), ("publish", json!(false))]
+        {
+            manifest["package"][key] = value;
+        }
         put(&self.folder().join(name).join("Cargo.toml"), &toml::to_string(&manifest)?)
     }
 }

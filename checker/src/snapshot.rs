@@ -1,29 +1,26 @@
-//! A copy of the source under test, named by its content: what is built is what was read.
+//! The source under test as it was read at one moment, named by its content: what is built is what
+//! was read.
 //!
 //! Cargo goes by modification times: a source that changed and looks older than the last build is
-//! not built again, and the verdict would be on the wrong one. A copy in a folder of its own name
-//! cannot be mistaken.
+//! not built again, and the verdict would be on the wrong one. So cargo never sees the source
+//! itself, only what was read, written anew whenever it changed.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result};
 
 /// More than anybody writes for a task; a guard against a wrong folder.
 const MOST_BYTES: u64 = 4 << 20;
 /// As above.
 const MOST_FILES: usize = 500;
 
-/// The source under test, copied.
+/// The source under test.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Hash of all files' names and contents.
     pub hash: String,
-    /// `BASE/src/<hash>`: holds `lib.rs`.
-    pub folder: PathBuf,
-    /// The content of `lib.rs`, to compare it with the starter's.
-    pub lib: String,
+    /// The files by their names below `src/`, sorted; `lib.rs` among them.
+    files: Vec<(PathBuf, String)>,
 }
 
 /// Why there is nothing to build; a sentence for the student, not a fault of the call.
@@ -31,45 +28,39 @@ pub struct Snapshot {
 pub struct Unreadable(pub String);
 
 impl Snapshot {
-    /// Copies the regular `.rs` files below `SOURCE/src/`. `shown` is how the messages name the
-    /// source's folder. The outer error is the checker's own (a full disk), the inner one the
-    /// submission's.
-    pub fn take(base: &Path, source: &Path, shown: &str) -> Result<Result<Self, Unreadable>> {
-        match read(source, shown) {
-            Ok(files) => Ok(Ok(Self::write(base, files)?)),
-            Err(problem) => Ok(Err(problem)),
-        }
+    /// Reads the regular `.rs` files below `SOURCE/src/`. `shown` is how the messages name the
+    /// source's folder.
+    pub fn take(source: &Path, shown: &str) -> Result<Self, Unreadable> {
+        read(source, shown).map(Self::of)
     }
 
     /// The snapshot of a crate that is one file, which need not be on disk: a variant.
-    pub fn of_text(base: &Path, lib: &str) -> Result<Self> {
-        Self::write(base, vec![("lib.rs".into(), lib.to_owned())])
+    pub fn of_text(lib: &str) -> Self {
+        Self::of(vec![("lib.rs".into(), lib.to_owned())])
     }
 
-    fn write(base: &Path, files: Vec<(PathBuf, String)>) -> Result<Self> {
-        let hash = hash(&files);
-        let all = base.join("src");
-        let folder = all.join(&hash);
-        if !folder.is_dir() {
-            fs::create_dir_all(&all)
-                .with_context(|| format!("cannot make the folder {}", all.display()))?;
-            let copy = || -> io::Result<()> {
-                let scratch = tempfile::Builder::new().prefix(".new-").tempdir_in(&all)?;
-                for (name, text) in &files {
-                    let path = scratch.path().join(name);
-                    fs::create_dir_all(path.parent().unwrap_or(&path))?;
-                    fs::write(path, text)?;
-                }
-                // Another checker may have been faster: then its copy is as good.
-                match fs::rename(scratch.path(), &folder) {
-                    Err(error) if !folder.is_dir() => Err(error),
-                    _ => Ok(()),
-                }
-            };
-            copy().with_context(|| format!("cannot copy the source to {}", folder.display()))?;
+    fn of(files: Vec<(PathBuf, String)>) -> Self {
+        Self { hash: hash(&files), files }
+    }
+
+    /// The content of `lib.rs`, to compare it with the starter's.
+    pub fn lib(&self) -> &str {
+        let lib = self.files.iter().find(|(name, _)| name == Path::new("lib.rs"));
+        lib.map_or("", |(_, text)| text)
+    }
+
+    /// Makes this folder hold the files and nothing else.
+    pub fn lay_out(&self, folder: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
-        let lib = files.into_iter().find(|(name, _)| name == Path::new("lib.rs"));
-        Ok(Self { hash, folder, lib: lib.map(|(_, text)| text).unwrap_or_default() })
+        for (name, text) in &self.files {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(folder))?;
+            fs::write(path, text)?;
+        }
+        Ok(())
     }
 }
 

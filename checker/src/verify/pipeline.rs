@@ -100,7 +100,7 @@ impl<'a> Pipeline<'a> {
     }
 
     fn build(&self, source: &str, cancel: &Cancel) -> Result<Built> {
-        let snapshot = Snapshot::of_text(&self.session.course.base, source)?;
+        let snapshot = Snapshot::of_text(source);
         compile::build(self.session, self.task, &snapshot, "variant", &|_| {}, cancel)
     }
 

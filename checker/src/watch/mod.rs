@@ -57,7 +57,7 @@ pub fn run(session: &Session, poll: bool) -> Result<ExitCode> {
     let (send, receive) = mpsc::channel();
     let exercises = session.course.root.join("exercises");
     let files = Files::watch(&exercises, poll, send.clone(), Message::Sign);
-    let standings = standings(session)?;
+    let standings = standings(session);
     let next = standings.iter().position(|standing| !standing.is_done());
     let tasks = standings.len();
     let (state, actions) = State::new(next.unwrap_or(tasks.saturating_sub(1)), tasks);
@@ -234,10 +234,7 @@ impl<'env> Watch<'_, 'env> {
     }
 
     fn list(&self) {
-        match standings(self.session) {
-            Ok(standings) => anstream::print!("{}", text::list(&standings)),
-            Err(error) => anstream::println!("{error:#}"),
-        }
+        anstream::print!("{}", text::list(&standings(self.session)));
     }
 }
 
