@@ -42,7 +42,7 @@ pub fn draw(events: &[Event], width: usize) -> String {
         if matches!(event.what, What::Asked | What::Got { .. } | What::GaveUp { .. }) {
             let row = rows.entry((u32::MAX, &event.thread));
             let row = row.or_insert_with(|| Row::new(event.thread.clone(), area, now));
-            row.thread(event, now, idle.as_deref());
+            row.thread(event, now, idle.as_ref());
         }
     }
     let idle = idle_since(rows.values());
@@ -53,7 +53,7 @@ pub fn draw(events: &[Event], width: usize) -> String {
 
     let mut text = format!("{:label$}{}\n", "", header(&drawn, &columns, skipped));
     for row in conns.into_iter().chain(threads) {
-        text += &row.finish(area, idle.as_deref()).print(label, width);
+        text += &row.finish(area, idle.as_ref(), last.at).print(label, width);
     }
     let left_out = [(skipped, "earlier events"), (gone[0], "connections"), (gone[1], "threads")];
     let left_out: Vec<String> = left_out
@@ -156,11 +156,16 @@ fn keep_latest(rows: &mut Vec<Row>, skipped: usize) -> usize {
     count - rows.len()
 }
 
-/// The connection that has been idle, and fit for use, for longest; since when.
-fn idle_since<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<String> {
+/// A connection that has been idle, and fit for use, for longer than the others.
+struct Idle {
+    name: String,
+    since: Duration,
+}
+
+fn idle_since<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<Idle> {
     let idle = rows.filter(|row| matches!(row.phase, Phase::Idle) && row.remark.is_empty());
     let longest = idle.min_by_key(|row| row.since.at)?;
-    Some(format!("{} was idle from {} on", longest.name, clock(longest.since.at)))
+    Some(Idle { name: longest.name.clone(), since: longest.since.at })
 }
 
 /// When an event was, and where that is drawn.
@@ -240,15 +245,16 @@ impl Row {
         }
     }
 
-    fn thread(&mut self, event: &Event, now: Moment, idle: Option<&str>) {
+    fn thread(&mut self, event: &Event, now: Moment, idle: Option<&Idle>) {
         self.is_thread = true;
+        let asked = self.since.at;
         let has_asked = matches!(self.phase, Phase::Waiting);
         match &event.what {
             What::Asked => return self.turn(Phase::Waiting, now),
             What::GaveUp { error } if has_asked => {
                 self.turn(Phase::Nothing, now);
                 self.cells[now.column] = '✗';
-                self.remark = with_reason(error, idle);
+                self.remark = with_reason(error, idle, asked, now.at);
             }
             What::Got { conn } if has_asked => {
                 self.turn(Phase::Nothing, now);
@@ -306,7 +312,7 @@ impl Row {
     }
 
     /// Draws what still goes on at the end.
-    fn finish(mut self, area: usize, idle: Option<&str>) -> Self {
+    fn finish(mut self, area: usize, idle: Option<&Idle>, end: Duration) -> Self {
         let phase = mem::take(&mut self.phase);
         self.paint(&phase, area - 1, false);
         match phase {
@@ -314,7 +320,9 @@ impl Row {
                 self.remark = format!("still held by {by}");
             }
             Phase::Opening => self.add("still being opened"),
-            Phase::Waiting => self.remark = with_reason("still waiting", idle),
+            Phase::Waiting => {
+                self.remark = with_reason("still waiting", idle, self.since.at, end);
+            }
             _ => {}
         }
         self
@@ -335,8 +343,12 @@ impl Row {
     }
 }
 
-fn with_reason(words: &str, idle: Option<&str>) -> String {
-    idle.map_or_else(|| words.to_owned(), |idle| format!("{words}: {idle}"))
+/// How a wait from `asked` to `end` came out, and which connection was idle during a part of it.
+fn with_reason(words: &str, idle: Option<&Idle>, asked: Duration, end: Duration) -> String {
+    match idle.filter(|idle| idle.since.max(asked) < end) {
+        Some(Idle { name, since }) => format!("{words}: {name} was idle from {} on", clock(*since)),
+        None => words.to_owned(),
+    }
 }
 
 /// As much of a thread's name as fits into a bar.

@@ -47,6 +47,18 @@ fn a_forgotten_waiter_is_seen_at_a_glance() {
 }
 
 #[test]
+fn what_became_idle_too_late_is_no_reason() {
+    let mut events = story();
+    events.retain(|event| event.at < Duration::from_millis(60));
+    events.extend([
+        event(90, "A", What::Returned { conn: Conn(1) }),
+        event(90, "D", What::GaveUp { error: "Closed".into() }),
+    ]);
+    let picture = draw(&events, 100);
+    assert!(picture.contains("Closed") && !picture.contains("was idle"), "{picture}");
+}
+
+#[test]
 fn a_long_story_is_cut_to_its_end_and_says_so() {
     let mut events = opened(0, 1).to_vec();
     for round in 0..200 {
