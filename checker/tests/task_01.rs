@@ -54,6 +54,8 @@ fn the_starter_earns_nothing_and_says_where_to_begin() {
         {
             assert!(text.contains(words), "no {words:?} in {text}");
         }
+        // A terminal would break a longer one.
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "too wide: {text}");
     }
 }
 

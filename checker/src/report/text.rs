@@ -152,10 +152,10 @@ fn case_line(case: &CaseVerdict, width: usize) -> String {
         Outcome::Passed | Outcome::Failed => &case.info.title,
         _ => &case.message,
     };
-    let name = format!("{:30} {:3} {level:4}", case.info.name, case.info.promise);
-    let room = width.saturating_sub(50);
+    let facts = format!(" {:30} {:3} {level:4} {points:>5}  ", case.info.name, case.info.promise);
+    let room = width.saturating_sub("  ✓".chars().count() + facts.chars().count());
     let about = shorten(&format!("{outcome}{about}"), room);
-    format!("  {} {name} {points:>5}  {}\n", paint(style, sign), paint(QUIET, &about))
+    format!("  {}{facts}{}\n", paint(style, sign), paint(QUIET, &about))
 }
 
 fn sign(outcome: Outcome) -> (Style, &'static str) {
