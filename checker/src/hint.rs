@@ -7,9 +7,10 @@ use anyhow::{Result, bail};
 use ledger::CaseInfo;
 
 use crate::check::{self, Options, Source};
-use crate::commands::next_task;
+use crate::commands::{next_task, width};
 use crate::course::closest;
 use crate::progress::{Bar, Step};
+use crate::report::text::labelled;
 use crate::session::Session;
 use crate::verdict::TaskVerdict;
 use clap::Args;
@@ -42,11 +43,12 @@ pub fn case<'a>(verdict: &'a TaskVerdict, asked: Option<&str>) -> Result<Option<
 
 /// The hints on a case up to this level (from 1), and how to ask for the next: `next` says it for
 /// the level that it is given.
-pub fn text(case: &CaseInfo, level: usize, next: impl Fn(usize) -> String) -> String {
+pub fn text(case: &CaseInfo, level: usize, next: impl Fn(usize) -> String, width: usize) -> String {
     let mut out = format!("{} ({}): {}\n", case.name, case.promise, case.title);
     let level = level.clamp(1, case.hints.len().max(1));
     for (index, hint) in case.hints.iter().take(level).enumerate() {
-        let _ = writeln!(out, "  hint {} of {}: {hint}", index + 1, case.hints.len());
+        let label = format!("hint {}/{}", index + 1, case.hints.len());
+        out += &labelled(&label, hint, width);
     }
     if level < case.hints.len() {
         let _ = writeln!(out, "  {}", next(level + 1));
@@ -80,6 +82,6 @@ pub fn run(session: &Session, args: &HintArgs) -> Result<ExitCode> {
     };
     let named = args.case.as_ref().map(|name| format!(" --case {name}")).unwrap_or_default();
     let next = |level| format!("more: cargo run -- hint {}{named} --level {level}", task.name);
-    anstream::print!("{}", text(case, args.level, next));
+    anstream::print!("{}", text(case, args.level, next, width()));
     Ok(ExitCode::SUCCESS)
 }

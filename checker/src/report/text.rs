@@ -326,7 +326,7 @@ fn in_source(verdict: &TaskVerdict, line: &str) -> String {
 }
 
 /// A label and what belongs to it, wrapped at words.
-fn labelled(label: &str, words: &str, width: usize) -> String {
+pub fn labelled(label: &str, words: &str, width: usize) -> String {
     let room = width.saturating_sub(INDENT).max(30);
     let mut lines: Vec<String> = Vec::new();
     for paragraph in plain(words).lines() {

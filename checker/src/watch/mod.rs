@@ -226,7 +226,7 @@ impl<'env> Watch<'_, 'env> {
         match hint::case(verdict, None) {
             Ok(Some(case)) => {
                 let next = |_| String::from("h again for the next one");
-                anstream::print!("{}", hint::text(case, level, next));
+                anstream::print!("{}", hint::text(case, level, next, width()));
             }
             _ if verdict.cases.is_empty() => anstream::println!("First it has to compile."),
             _ => anstream::println!("All cases pass: there is nothing to hint at."),
