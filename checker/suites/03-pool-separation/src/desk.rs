@@ -1,0 +1,253 @@
+//! The desk at which all cases are played: a database of its own on each server that there is, and
+//! the words in which a failure is told.
+
+use std::fmt::Write;
+use std::panic;
+use std::time::Duration;
+
+use fixtures::db::{Contents, Database, Kind, Mismatch, NewTrade, Rows, Side, servers};
+use pool_separation::{Lane, Limits, TradingError, TradingPools};
+use sqlx::Any;
+use sqlx::pool::PoolConnection;
+use tokio::runtime::Builder;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a busy machine may take for what should take a tenth of a second.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long a lane of the story lets one wait, unless the story is about that: longer than it ever
+/// takes, and less than [`PATIENCE`].
+const WAIT: Duration = Duration::from_secs(5);
+
+/// How many connections the server takes, unless the story is about that.
+pub(crate) const SERVER_LIMIT: u32 = 100;
+
+/// How many statements a failure shows: the last ones.
+const SHOWN: usize = 12;
+
+/// A story's database, and what is said of it.
+pub(crate) struct Desk {
+    pub(crate) database: Database,
+}
+
+/// Tells a story on SQLite, and again on PostgreSQL if there is one, each time with empty tables.
+pub(crate) fn on_each(story: &impl AsyncFn(&Desk)) {
+    let servers = servers();
+    if let Some(reason) = servers.skipped {
+        harness::left_out(format!("PostgreSQL: {reason}"));
+    }
+    for server in servers.run {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let database = match server.database(Contents::Empty).await {
+                Ok(database) => database,
+                Err(error) if server.kind() == Kind::Sqlite => {
+                    harness::skip(format!("no database can be made: {error}"));
+                }
+                Err(error) => {
+                    return harness::left_out(format!("PostgreSQL is of no use: {error}"));
+                }
+            };
+            harness::ran_on(database.server());
+            let desk = Desk { database };
+            story(&desk).await;
+            // One that stays is swept up by whoever makes the next.
+            let _ = desk.database.remove().await;
+        });
+        // Tasks of the code under test may still be at work.
+        runtime.shutdown_background();
+    }
+}
+
+impl Desk {
+    /// Whether it is a server, with sessions and locks that can be looked at.
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.database.kind() == Kind::Postgres
+    }
+
+    /// Opens the lanes, which must succeed.
+    pub(crate) async fn open(&self, limits: [Limits; 3]) -> TradingPools {
+        let connect = TradingPools::connect(self.database.url(), limits, SERVER_LIMIT);
+        match self.ends("`connect`", connect).await {
+            Ok(pools) => pools,
+            Err(error) => self.fail("`connect` to open the lanes", told(&error)).await,
+        }
+    }
+
+    /// Opens lanes whose `acquire_timeout` is short: as often as a busy machine needs.
+    pub(crate) async fn open_in_time(&self, limits: [Limits; 3]) -> TradingPools {
+        let began = Instant::now();
+        loop {
+            let connect = TradingPools::connect(self.database.url(), limits, SERVER_LIMIT);
+            match self.ends("`connect`", connect).await {
+                Ok(pools) => return pools,
+                Err(TradingError::Timeout(_)) if began.elapsed() < PATIENCE => {}
+                Err(error) => self.fail("`connect` to open the lanes", told(&error)).await,
+            }
+        }
+    }
+
+    /// Takes so many connections of a lane, which must succeed.
+    pub(crate) async fn take(
+        &self,
+        pools: &TradingPools,
+        lane: Lane,
+        count: u32,
+    ) -> Vec<PoolConnection<Any>> {
+        let began = Instant::now();
+        let mut taken = Vec::new();
+        while taken.len() < count as usize {
+            match self.ends("`acquire` on a lane's pool", pools.pool(lane).acquire()).await {
+                Ok(conn) => taken.push(conn),
+                Err(sqlx::Error::PoolTimedOut) if began.elapsed() < PATIENCE => {}
+                Err(error) => {
+                    let number = taken.len() + 1;
+                    let what = format!("connection {number} of {count} from the {lane} lane");
+                    self.fail(what, error.to_string()).await;
+                }
+            }
+        }
+        taken
+    }
+
+    /// What came of a request that must succeed.
+    pub(crate) async fn need<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = Result<T, TradingError>>,
+    ) -> T {
+        match self.ends(what, request).await {
+            Ok(value) => value,
+            Err(error) => self.fail(format!("{what} to succeed"), told(&error)).await,
+        }
+    }
+
+    /// Fails unless a request came to this; `why` says what led to it.
+    pub(crate) async fn expect<T: PartialEq + std::fmt::Debug>(
+        &self,
+        what: &str,
+        request: impl Future<Output = Result<T, TradingError>>,
+        expected: T,
+        why: &str,
+    ) {
+        let got = self.need(what, request).await;
+        if got != expected {
+            self.fail(format!("{expected:?} from {what}: {why}"), format!("{got:?}")).await;
+        }
+    }
+
+    /// What something comes to that must come to an end.
+    pub(crate) async fn ends<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        if let Ok(value) = timeout(PATIENCE, work).await {
+            return value;
+        }
+        let late = format!("it was still waiting after {} s", PATIENCE.as_secs());
+        self.fail(format!("{what} to come to an end"), late).await
+    }
+
+    /// Waits for a trader to go home; a panic of his is the case's.
+    pub(crate) async fn home<T>(&self, what: &str, trader: JoinHandle<T>) -> T {
+        match self.ends(what, trader).await {
+            Ok(value) => value,
+            Err(error) => panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Waits until it is so, or fails; `what` continues "expected".
+    pub(crate) async fn becomes(&self, what: &str, is_so: impl AsyncFn() -> Result<(), String>) {
+        let began = Instant::now();
+        while let Err(got) = is_so().await {
+            if began.elapsed() > PATIENCE {
+                self.fail(what, got).await;
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Runs a statement of the suite's own.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let done = self.ends("the suite's own statement", self.database.execute(sql)).await;
+        if let Err(error) = done {
+            let expected = format!("the suite to be able to run: {sql}");
+            self.fail(expected, error.to_string()).await;
+        }
+    }
+
+    /// Fails unless a query of the suite's own returns these rows; `why` says why it should.
+    pub(crate) async fn expect_rows(&self, sql: &str, expected: &Rows, why: &str) {
+        match self.ends("the suite's own query", self.database.compare(sql, expected)).await {
+            Ok(None) => {}
+            Ok(Some(Mismatch { expected, got })) => {
+                harness::fail(format!("{expected}: {why}"), got);
+            }
+            Err(error) => {
+                let expected = format!("the suite to be able to run: {sql}");
+                self.fail(expected, error.to_string()).await;
+            }
+        }
+    }
+
+    /// Fails unless there are so many trades, and as many positions.
+    pub(crate) async fn expect_recorded(&self, count: usize, why: &str) {
+        let sql = "SELECT (SELECT COUNT(*) FROM trades) AS trades,
+                          (SELECT COUNT(*) FROM positions) AS positions";
+        let expected = Rows::new(["trades", "positions"], [[count, count]]);
+        self.expect_rows(sql, &expected, why).await;
+    }
+
+    /// Fails the case, and shows on which server, and the statements that ran there.
+    pub(crate) async fn fail(&self, expected: impl Into<String>, got: impl Into<String>) -> ! {
+        let mut got = format!("{}\non {}", got.into(), self.database.server());
+        let ran = timeout(PATIENCE, self.database.statements()).await;
+        let ran = ran.ok().and_then(Result::ok).unwrap_or_default();
+        let left_out = ran.len().saturating_sub(SHOWN);
+        got.push_str(match (ran.len(), left_out) {
+            (0, _) => ", where no statement ran",
+            (_, 0) => "; statements that ran:",
+            _ => "; the last statements that ran:",
+        });
+        for statement in &ran[left_out..] {
+            let _ = write!(got, "\n  {statement}");
+        }
+        harness::fail(expected, got)
+    }
+}
+
+/// Between `min` and `max` connections, and time enough to wait for them.
+pub(crate) fn between(min: u32, max: u32) -> Limits {
+    Limits { min, max, acquire_timeout: WAIT }
+}
+
+/// As many as `max`, and so long to wait for them.
+pub(crate) fn waiting(max: u32, acquire_timeout: Duration) -> Limits {
+    Limits { min: max, max, acquire_timeout }
+}
+
+/// A purchase at some price.
+pub(crate) fn buy(symbol: &str, quantity: f64, price: f64, timestamp: i64) -> NewTrade {
+    NewTrade { symbol: symbol.to_owned(), price, quantity, side: Side::Buy, timestamp }
+}
+
+/// Milliseconds.
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// An error as a student would say it.
+pub(crate) fn told(error: &TradingError) -> String {
+    match error {
+        TradingError::InvalidLimits(reason) => format!("InvalidLimits({reason:?})"),
+        TradingError::Timeout(lane) => format!("Timeout({lane:?})"),
+        TradingError::Closed => "Closed".to_owned(),
+        TradingError::Database(error) => format!("Database({error})"),
+    }
+}
+
+/// What came of a request, as a student would say it.
+pub(crate) fn outcome<T: std::fmt::Debug>(result: &Result<T, TradingError>) -> String {
+    match result {
+        Ok(value) => format!("Ok({value:?})"),
+        Err(error) => told(error),
+    }
+}
