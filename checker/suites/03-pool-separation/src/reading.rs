@@ -209,7 +209,7 @@ fn symbols_are_data() {
         "",
     ];
     on_each(&async |desk: &Desk| {
-        let pools = desk.open([between(1, 1); 3]).await;
+        let pools = desk.open([between(1, 2); 3]).await;
         for (number, symbol) in (1_u32..).zip(symbols) {
             let (price, timestamp) = (f64::from(number), i64::from(number));
             quote(desk, symbol, price, timestamp).await;

@@ -83,7 +83,7 @@ fn records_a_trade() {
 
 fn a_trade_is_whole() {
     on_each(&async |desk: &Desk| {
-        let pools = desk.open([between(1, 1); 3]).await;
+        let pools = desk.open([between(1, 1), between(1, 2), between(1, 2)]).await;
         for (number, table) in ["positions", "trades"].into_iter().enumerate() {
             desk.execute(&format!("ALTER TABLE {table} RENAME TO not_now")).await;
             let trade = buy("AAPL", 10.0, 264.75, 1);
