@@ -157,7 +157,7 @@ fn each_save_brings_a_verdict_however_it_is_saved() {
     watch.expect("is missing");
     watch.expect(READY);
     course.put(LIB, &SOLUTION.replace("2 * a", "return 2 * a;"));
-    watch.expect("hint 2/2");
+    watch.expect("2 of 2");
     watch.expect(READY);
     if Command::new("cargo").args(["clippy", "--version"]).output().unwrap().status.success() {
         watch.expect("for no points");
