@@ -109,6 +109,10 @@ pub fn judge(
     cancel: &Cancel,
 ) -> Result<TaskVerdict> {
     let began = Instant::now();
+    if task.has_databases() && options.case.is_none() {
+        // It starts while the suite is being built.
+        session.databases.begin(session, watcher, cancel)?;
+    }
     let built = compile::build(session, task, snapshot, shown, watcher, cancel)?;
     let suite = match built.suite {
         Ok(suite) => suite,
@@ -116,14 +120,14 @@ pub fn judge(
             return Ok(unbuilt(task, shown, began.elapsed().as_secs_f64(), message));
         }
     };
-    let listing = run::listing(&suite, cancel)?;
+    let listing = run::listing(session, &suite, cancel)?;
     let wanted = match &options.case {
         Some(asked) => vec![find_case(&listing, asked)?],
         None => listing.cases.clone(),
     };
-    let mut cases = run::cases(&suite, &wanted, options.run, watcher, cancel)?;
+    let mut cases = run::cases(session, &suite, &wanted, options.run, watcher, cancel)?;
     if let ([case], true) = (cases.as_mut_slice(), options.case.is_some()) {
-        show_only_the_failing_schedule(&suite, case, options.run, cancel)?;
+        show_only_the_failing_schedule(session, &suite, case, options.run, cancel)?;
     }
     let mut verdict = TaskVerdict {
         task: task.name.clone(),
@@ -154,6 +158,7 @@ pub fn find_case(listing: &Listing, asked: &str) -> Result<CaseInfo> {
 /// What the code printed in a thousand schedules helps nobody: where one failed, it is run again
 /// alone.
 fn show_only_the_failing_schedule(
+    session: &Session,
     suite: &compile::Suite,
     case: &mut CaseVerdict,
     options: run::Options,
@@ -162,7 +167,7 @@ fn show_only_the_failing_schedule(
     let Some(seed) = case.seed.filter(|_| case.schedules > 1) else { return Ok(()) };
     let alone = run::Options { seed: Some(seed), schedules: Some(1), ..options };
     let info = std::slice::from_ref(&case.info);
-    if let [again] = run::cases(suite, info, alone, &|_| {}, cancel)?.as_slice() {
+    if let [again] = run::cases(session, suite, info, alone, &|_| {}, cancel)?.as_slice() {
         case.printed.clone_from(&again.printed);
     }
     Ok(())

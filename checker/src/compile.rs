@@ -92,6 +92,38 @@ pub fn build(
     done(Ok(suite.with_context(|| format!("{} is gone", place.display()))?))
 }
 
+/// Builds a program of the course's own in its generated workspace, and keeps it as `place`; the
+/// folder `kept` holds nothing else.
+pub fn program(
+    session: &Session,
+    workspace: &Workspace,
+    (kept, place): (&Path, &Path),
+    watcher: Watcher<'_>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let _turn = take_turns(&session.course.base, watcher, cancel)?;
+    // Whoever had the turn before may have built just this.
+    if place.is_file() {
+        return Ok(());
+    }
+    let result = Cargo { session, workspace, watcher, cancel }.build();
+    watcher(Step::Built);
+    let Output { success, binaries, diagnostics } = result?;
+    let Some(built) = binaries.values().next().filter(|_| success) else {
+        let words = diagnostics.words;
+        let error = words.lines().find(|line| line.starts_with("error")).unwrap_or(&words);
+        bail!("it does not build: {error}");
+    };
+    let keep = || -> io::Result<()> {
+        let _ = fs::remove_dir_all(kept);
+        fs::create_dir_all(place.parent().unwrap_or(kept))?;
+        let scratch = place.with_extension("new");
+        fs::hard_link(built, &scratch).or_else(|_| fs::copy(built, &scratch).map(drop))?;
+        fs::rename(&scratch, place)
+    };
+    keep().with_context(|| format!("cannot write {}", place.display()))
+}
+
 impl Suite {
     /// The suite that was built earlier, marked as in use.
     fn open(place: &Path, task: &Task, source: &Path) -> Option<Self> {

@@ -61,6 +61,11 @@ impl Task {
         self.facts.package.replace('-', "_")
     }
 
+    /// Whether its suite runs on databases, as far as can be told before it is built.
+    pub fn has_databases(&self) -> bool {
+        self.facts.suite_dependencies.iter().any(|name| name == "fixtures/db")
+    }
+
     /// The task's number, as people type it: `1` for `01-basic-pool`.
     pub fn number(&self) -> Option<u32> {
         self.name.split('-').next()?.parse().ok()

@@ -1,7 +1,7 @@
 //! The checker: from a source to its verdict, one module for each step on the way.
 //!
 //! `course` → `snapshot` → `package` → `compile` → `run` (over `process`) → `verdict` → `report`;
-//! `check` strings them together, `store` remembers, `cli` is on top.
+//! `databases` and `scratch` hold what cases run on; `check` strings them together, `store` remembers, `cli` is on top.
 
 // Modules of a binary say `pub` as those of a library do: for the other modules.
 #![allow(unreachable_pub)]
@@ -23,6 +23,7 @@ mod cli;
 mod commands;
 mod compile;
 mod course;
+mod databases;
 mod diagnostics;
 mod hint;
 mod lint;
@@ -34,6 +35,7 @@ mod proof;
 mod report;
 mod reset;
 mod run;
+mod scratch;
 mod session;
 mod snapshot;
 mod starter;

@@ -71,10 +71,11 @@ pub fn own_crates(course: &Course) -> Result<Vec<PathBuf>> {
 type Table = Map<String, Value>;
 
 /// The course's `[workspace.dependencies]`, with paths made absolute.
-struct Crates(Table);
+pub struct Crates(Table);
 
 impl Crates {
-    fn of(course: &Course) -> Result<Self> {
+    /// Reads them.
+    pub fn of(course: &Course) -> Result<Self> {
         let mut manifest = read(&course.root.join("Cargo.toml"))?;
         let mut crates = match manifest.pointer_mut("/workspace/dependencies") {
             Some(Value::Object(crates)) => std::mem::take(crates),
@@ -88,7 +89,8 @@ impl Crates {
         Ok(Self(crates))
     }
 
-    fn get(&self, name: &str) -> Result<Value> {
+    /// What a manifest says to depend on one.
+    pub fn get(&self, name: &str) -> Result<Value> {
         match self.0.get(name) {
             Some(Value::String(version)) => Ok(json!({ "version": version })),
             Some(said @ Value::Object(_)) => Ok(said.clone()),
@@ -96,7 +98,8 @@ impl Crates {
         }
     }
 
-    fn folder(&self, name: &str) -> Option<PathBuf> {
+    /// Where one of the course's own is.
+    pub fn folder(&self, name: &str) -> Option<PathBuf> {
         self.0.get(name)?.get("path")?.as_str().map(PathBuf::from)
     }
 }
@@ -165,14 +168,7 @@ impl Generator<'_> {
             "profile": { "dev": profile },
         });
         let folder = self.folder();
-        put(&folder.join("Cargo.toml"), &toml::to_string(&manifest)?)?;
-        let (lock, first) = (folder.join("Cargo.lock"), self.course.root.join("Cargo.lock"));
-        if !lock.exists() && first.exists() {
-            let text = fs::read_to_string(&first)
-                .with_context(|| format!("cannot read {}", first.display()))?;
-            put(&lock, &text)?;
-        }
-        Ok(())
+        write_root(self.course, &folder, &manifest)
     }
 
     /// A package without code that depends on everything that the family's packages may use. It
@@ -289,15 +285,27 @@ impl Generator<'_> {
     }
 }
 
+/// Writes a generated workspace's own manifest, and a lock file that begins as the course's.
+pub fn write_root(course: &Course, folder: &Path, manifest: &Value) -> Result<()> {
+    put(&folder.join("Cargo.toml"), &toml::to_string(manifest)?)?;
+    let (lock, first) = (folder.join("Cargo.lock"), course.root.join("Cargo.lock"));
+    if !lock.exists() && first.exists() {
+        let text = fs::read_to_string(&first)
+            .with_context(|| format!("cannot read {}", first.display()))?;
+        put(&lock, &text)?;
+    }
+    Ok(())
+}
+
 /// Reads a manifest.
-fn read(path: &Path) -> Result<Value> {
+pub fn read(path: &Path) -> Result<Value> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("{} is not TOML", path.display()))
 }
 
 /// Paths in a manifest are text.
-fn text_of(path: &Path) -> Result<String> {
+pub fn text_of(path: &Path) -> Result<String> {
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| anyhow!("the path {} is not UTF-8, which cargo needs", path.display()))
 }

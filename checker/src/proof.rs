@@ -47,6 +47,8 @@ pub fn verdict(case: &CaseInfo, remains: Remains) -> CaseVerdict {
     let record = record.ok();
     let schedules = record.map_or(0, |record| record.schedules);
     let seconds = record.map_or(remains.took, |record| record.took).as_secs_f64();
+    let servers = record.map(|record| (record.ran_on.clone(), record.left_out.clone()));
+    let (ran_on, left_out) = servers.unwrap_or_default();
     // What it said about a failure helps even if it does not count.
     let record = record.filter(|_| outcome != Outcome::Passed).cloned();
     let (failure, ledger, notes, seed) = record
@@ -63,6 +65,8 @@ pub fn verdict(case: &CaseInfo, remains: Remains) -> CaseVerdict {
         schedules,
         seconds,
         printed: remains.printed,
+        ran_on,
+        left_out,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The cases of a built suite: one process each, several at once.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
@@ -14,6 +15,7 @@ use crate::compile::Suite;
 use crate::process::{Event, Next, Order, Running};
 use crate::progress::{Step, Watcher};
 use crate::proof::{self, Cut, Remains};
+use crate::session::Session;
 use crate::verdict::{CaseVerdict, Outcome};
 
 /// How long a process may take to get to its case.
@@ -33,9 +35,10 @@ pub struct Options {
 }
 
 /// Asks a suite what it holds.
-pub fn listing(suite: &Suite, cancel: &Cancel) -> Result<Listing> {
-    let (program, options) = (&suite.real, Options::default());
-    let mut remains = process(program, suite, None, options, Duration::from_secs(10), cancel)?;
+pub fn listing(session: &Session, suite: &Suite, cancel: &Cancel) -> Result<Listing> {
+    let request = request(suite, None, Options::default())?;
+    let limit = Duration::from_secs(10);
+    let mut remains = process(session, &suite.real, &request, limit, cancel)?;
     match remains.messages.pop() {
         Some(Message::Listing(listing)) if !listing.cases.is_empty() => Ok(listing),
         Some(Message::Listing(_)) => bail!("the suite has no case"),
@@ -46,6 +49,7 @@ pub fn listing(suite: &Suite, cancel: &Cancel) -> Result<Listing> {
 /// Runs these cases and says how each ended, in their order. A real-world case that failed is run
 /// once more.
 pub fn cases(
+    session: &Session,
     suite: &Suite,
     cases: &[CaseInfo],
     options: Options,
@@ -61,7 +65,7 @@ pub fn cases(
     let failures: Vec<anyhow::Error> = thread::scope(|scope| {
         let work = || {
             while let Some(index) = queue.take() {
-                let verdict = case(suite, &cases[index], options, &stop);
+                let verdict = case(session, suite, &cases[index], options, &stop);
                 queue.give_back(index);
                 let verdict = verdict.inspect_err(|_| stop.cancel())?;
                 let mut verdicts = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,14 +89,23 @@ pub fn cases(
 }
 
 /// Runs one case; again if that tells something.
-fn case(suite: &Suite, case: &CaseInfo, options: Options, cancel: &Cancel) -> Result<CaseVerdict> {
+fn case(
+    session: &Session,
+    suite: &Suite,
+    case: &CaseInfo,
+    options: Options,
+    cancel: &Cancel,
+) -> Result<CaseVerdict> {
     let once = || -> Result<CaseVerdict> {
         let program = match case.world {
             World::Real | World::Paused => &suite.real,
             World::Simulated => suite.simulated.as_ref().unwrap_or(&suite.real),
         };
-        let number = Some(case.number);
-        let remains = process(program, suite, number, options, case.deadline + GRACE, cancel)?;
+        let mut request = request(suite, Some(case.number), options)?;
+        if case.databases {
+            request.postgres = Some(session.databases.line(session, cancel)?);
+        }
+        let remains = process(session, program, &request, case.deadline + GRACE, cancel)?;
         Ok(proof::verdict(case, remains))
     };
     let mut verdict = once()?;
@@ -103,35 +116,38 @@ fn case(suite: &Suite, case: &CaseInfo, options: Options, cancel: &Cancel) -> Re
     Ok(verdict)
 }
 
-/// Runs a suite's process to its end, whichever that is.
-fn process(
-    program: &Path,
-    suite: &Suite,
-    case: Option<u32>,
-    options: Options,
-    limit: Duration,
-    cancel: &Cancel,
-) -> Result<Remains> {
-    let token = token()?;
-    let request = Request {
-        token: token.clone(),
+/// What a suite's process is asked for.
+fn request(suite: &Suite, case: Option<u32>, options: Options) -> Result<Request> {
+    Ok(Request {
+        token: token()?,
         case,
         seed: options.seed,
         schedules: options.schedules,
         source: suite.source.clone(),
         postgres: None,
-    };
-    let prefix = format!("{token} ");
+    })
+}
+
+/// Runs a suite's process to its end, whichever that is.
+fn process(
+    session: &Session,
+    program: &Path,
+    request: &Request,
+    limit: Duration,
+    cancel: &Cancel,
+) -> Result<Remains> {
+    let scratch = session.scratch.folder()?;
+    let prefix = format!("{} ", request.token);
     let began = Instant::now();
     let mut running = Running::start(&Order {
         program: program.to_owned(),
-        env: needed_environment(),
-        input: serde_json::to_string(&request)?,
+        env: needed_environment(scratch.path()),
+        input: serde_json::to_string(request)?,
         prefix: prefix.clone(),
         ..Order::default()
     })?;
     let mut remains = Remains::default();
-    let mut started = case.is_none().then_some(began);
+    let mut started = request.case.is_none().then_some(began);
     // A line with the token that is no message was torn apart when the process ended.
     let read = |line: &[u8]| serde_json::from_slice::<Message>(&line[prefix.len()..]).ok();
     remains.ended = loop {
@@ -175,10 +191,11 @@ fn token() -> Result<String> {
     Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }
 
-/// A case's process gets what its system cannot do without.
-fn needed_environment() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
-    const NEEDED: [&str; 3] = ["SystemRoot", "TMPDIR", "TEMP"];
-    NEEDED.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect()
+/// A case's process gets what its system cannot do without, and a place for temporary files.
+fn needed_environment(scratch: &Path) -> Vec<(OsString, OsString)> {
+    let temporary = if cfg!(windows) { ["TEMP", "TMP"].as_slice() } else { &["TMPDIR"] };
+    let of_system = std::env::var_os("SystemRoot").map(|root| ("SystemRoot".into(), root));
+    temporary.iter().map(|name| (name.into(), scratch.into())).chain(of_system).collect()
 }
 
 /// The cases that are still to run. One whose resource is in use waits; others overtake it.

@@ -12,7 +12,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::cancel::Cancel;
 use crate::course::{Course, Task};
+use crate::databases::Databases;
 use crate::package;
+use crate::scratch::Scratch;
 
 /// What every step needs to know.
 #[derive(Debug)]
@@ -21,6 +23,10 @@ pub struct Session {
     pub course: Course,
     /// Set by Ctrl-C.
     pub cancel: Cancel,
+    /// The PostgreSQL that database cases run on.
+    pub databases: Databases,
+    /// Folders for cases' temporary files.
+    pub scratch: Scratch,
     /// What else a verdict depends on: this program and the toolchain; hashed once.
     tools: OnceLock<blake3::Hash>,
 }
@@ -31,6 +37,8 @@ impl Session {
         Ok(Self {
             course: Course::find()?,
             cancel: Cancel::on_interrupt()?,
+            databases: Databases::default(),
+            scratch: Scratch::default(),
             tools: OnceLock::new(),
         })
     }
@@ -75,7 +83,8 @@ impl Session {
         Ok(blake3::hash(key.as_bytes()).to_hex()[..32].to_owned())
     }
 
-    fn tools(&self) -> Result<blake3::Hash> {
+    /// This program and the toolchain, hashed.
+    pub fn tools(&self) -> Result<blake3::Hash> {
         if let Some(hash) = self.tools.get() {
             return Ok(*hash);
         }

@@ -93,6 +93,12 @@ pub struct CaseVerdict {
     pub seconds: f64,
     /// What the code printed, bounded.
     pub printed: String,
+    /// The servers that it ran on, with their versions.
+    #[serde(default)]
+    pub ran_on: Vec<String>,
+    /// What of it could not run here, and why; it costs no points.
+    #[serde(default)]
+    pub left_out: Vec<String>,
 }
 
 impl CaseVerdict {
@@ -146,7 +152,20 @@ impl TaskVerdict {
             Outcome::Failed => case.info.world != World::Real,
             Outcome::Error | Outcome::TimedOut | Outcome::Flaky | Outcome::Skipped => false,
         };
-        self.cases.iter().all(is_settled)
+        self.cases.iter().all(|case| is_settled(case) && case.left_out.is_empty())
+    }
+
+    /// The servers that its cases ran on, in the order in which they did.
+    pub fn ran_on(&self) -> Vec<&str> {
+        each_once(self.cases.iter().flat_map(|case| &case.ran_on))
+    }
+
+    /// What was left out of its cases for want of a server, with the reason.
+    pub fn left_out(&self) -> Vec<&str> {
+        each_once(self.cases.iter().flat_map(|case| {
+            let is_whole = case.info.databases && case.outcome == Outcome::Skipped;
+            case.left_out.iter().chain(is_whole.then_some(&case.message))
+        }))
     }
 
     /// Whether it is the verdict on the student's own work.
@@ -169,4 +188,14 @@ impl TaskVerdict {
     pub fn settle(&mut self) {
         self.state = if self.build.ok { Self::state_of(&self.cases) } else { State::Error };
     }
+}
+
+fn each_once<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let mut each: Vec<&str> = Vec::new();
+    for text in texts {
+        if !each.contains(&text.as_str()) {
+            each.push(text);
+        }
+    }
+    each
 }

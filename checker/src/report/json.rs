@@ -62,6 +62,8 @@ fn case(verdict: &CaseVerdict) -> Value {
         "message": plain(&verdict.message),
         "schedules": verdict.schedules,
         "seconds": verdict.seconds,
+        "servers": verdict.ran_on,
+        "left_out": verdict.left_out.iter().map(|why| plain(why)).collect::<Vec<_>>(),
     })
 }
 

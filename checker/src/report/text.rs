@@ -46,7 +46,7 @@ pub fn task(verdict: &TaskVerdict, width: usize) -> String {
         text += &failure(verdict, case, width);
         text += &others(verdict, case, width);
     }
-    text + &closing(verdict)
+    text + &closing(verdict) + &servers(verdict, width)
 }
 
 /// The failing cases behind the first one, a few words each: two symptoms tell more than one.
@@ -85,7 +85,7 @@ pub fn one_case(verdict: &TaskVerdict, width: usize) -> String {
             text += &failing(verdict, case, width, PRINTED_ALONE);
         }
     }
-    text
+    text + &servers(verdict, width)
 }
 
 /// One failing case in full: the promise, expected, got, where, the timeline, how to see it again.
@@ -295,6 +295,23 @@ fn closing(verdict: &TaskVerdict) -> String {
         (_, false) => (BAD, format!("✗ {} of {} cases pass", count(true), verdict.cases.len())),
     };
     format!("\n{}, {points}\n", paint(style, &words))
+}
+
+/// What the cases ran on, and what they could not, each said once.
+fn servers(verdict: &TaskVerdict, width: usize) -> String {
+    let mut text = String::new();
+    if let Some((last, others)) = verdict.ran_on().split_last() {
+        let names = if others.is_empty() {
+            (*last).to_owned()
+        } else {
+            format!("{} and {last}", others.join(", "))
+        };
+        text += &labelled("ran on", &names, width);
+    }
+    for why in verdict.left_out() {
+        text += &labelled("left out", why, width);
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 fn outcome_word(outcome: Outcome) -> &'static str {

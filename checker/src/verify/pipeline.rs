@@ -96,7 +96,7 @@ impl<'a> Pipeline<'a> {
         cases: &[CaseInfo],
         options: run::Options,
     ) -> Result<Vec<CaseVerdict>> {
-        run::cases(suite, cases, options, &|_| {}, &self.session.cancel)
+        run::cases(self.session, suite, cases, options, &|_| {}, &self.session.cancel)
     }
 
     fn build(&self, source: &str, cancel: &Cancel) -> Result<Built> {
@@ -123,7 +123,7 @@ impl<'a> Pipeline<'a> {
             }
         };
         if self.listing.get().is_none() {
-            let _ = self.listing.set(run::listing(&suite, cancel)?);
+            let _ = self.listing.set(run::listing(self.session, &suite, cancel)?);
         }
         verdict.build.ok = true;
         verdict.cases = self.cases(&suite, first_failure, cancel)?;
@@ -152,7 +152,7 @@ impl<'a> Pipeline<'a> {
                 ended.cancel();
             }
         };
-        let ran = run::cases(suite, &cases, run::Options::default(), &watch, &ended);
+        let ran = run::cases(self.session, suite, &cases, run::Options::default(), &watch, &ended);
         let failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         // An interruption that this brought about itself is what it wanted to know.
         if !failed.is_empty() && !cancel.is_set() { Ok(failed) } else { ran }

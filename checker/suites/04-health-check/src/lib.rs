@@ -134,6 +134,7 @@ const PROMISES: &[(&str, &str)] = &[
 
 /// The suite: its promises and its cases, in the order in which a student meets them.
 pub fn suite() -> Suite {
+    let suite = Suite::new(PROMISES).with_databases(fixtures::db::hand_over);
     let cases = [
         start::cases(),
         rounds::cases(),
@@ -147,5 +148,5 @@ pub fn suite() -> Suite {
         orders::cases(),
         real::cases(),
     ];
-    cases.into_iter().flatten().fold(Suite::new(PROMISES), Suite::case)
+    cases.into_iter().flatten().fold(suite, Suite::case)
 }

@@ -15,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("heals_on_a_real_server", "P21", heals_on_a_real_server)
             .title("PostgreSQL ends the sessions, the pool opens others")
             .real()
+            .on_databases()
             .hard()
             .uses("postgres")
             .deadline(Duration::from_secs(30))
@@ -43,6 +44,7 @@ fn heals_on_a_real_server() {
             Ok(database) => database,
             Err(error) => harness::skip(format!("PostgreSQL is there and of no use: {error}")),
         };
+        harness::ran_on(database.server());
         heals(&database).await;
         // A database that stays is swept up by whoever makes the next one.
         let _ = database.remove().await;
