@@ -117,7 +117,7 @@ fn without_cargo_it_says_what_to_install() {
 
 #[test]
 fn a_second_checker_waits_for_the_first() {
-    let submission = Submission::new("pub fn act(_: &str) -> u32 { 12 - 11 }\n");
+    let submission = Submission::unheard_of("pub fn act(_: &str) -> u32 { 12 - 11 }\n");
     let base = course().join("target/checker");
     fs::create_dir_all(&base).unwrap();
     let first = File::create(base.join("lock")).unwrap();
@@ -172,7 +172,7 @@ fn a_build_that_is_interrupted_leaves_no_process_and_can_be_done_again() {
     );
     let allowed = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(bin.join("cargo"), allowed).unwrap();
-    let submission = Submission::new("pub fn act(_: &str) -> u32 { 13 - 12 }\n");
+    let submission = Submission::unheard_of("pub fn act(_: &str) -> u32 { 13 - 12 }\n");
     let mut checker = submission.checker(&[]).env("CARGO", bin.join("cargo")).spawn().unwrap();
     let heard = line.hear();
     kill_process(Pid::from_child(&checker), Signal::INT).unwrap();

@@ -11,7 +11,9 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -145,6 +147,13 @@ impl Submission {
         Self { folder }
     }
 
+    /// One that no earlier run of the tests has built.
+    pub fn unheard_of(lib: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        put(&folder.path().join("src/lib.rs"), &format!("{lib}// {}\n", folder.path().display()));
+        Self { folder }
+    }
+
     /// One that plays each of these scenes so, and all others well.
     pub fn playing(scenes: &[(&str, &str)]) -> Self {
         let arms: String = scenes
@@ -257,9 +266,12 @@ impl Line {
 
     /// Waits for the first who speaks.
     pub fn hear(&self) -> Heard {
-        let mut reader = BufReader::new(File::open(&self.path).unwrap());
-        let mut word = String::new();
-        reader.read_line(&mut word).unwrap();
+        let path = self.path.clone();
+        let reader = in_time("anybody to speak", move || {
+            let mut reader = BufReader::new(File::open(path).unwrap());
+            reader.read_line(&mut String::new()).unwrap();
+            reader
+        });
         Heard { reader }
     }
 }
@@ -271,6 +283,16 @@ pub struct Heard {
 impl Heard {
     /// Waits until nobody is left who could speak.
     pub fn wait_for_silence(mut self) {
-        self.reader.read_to_end(&mut Vec::new()).unwrap();
+        in_time("everybody to be silent", move || {
+            self.reader.read_to_end(&mut Vec::new()).unwrap();
+        });
     }
+}
+
+/// Does what may wait for ever, but no longer than any machine needs.
+fn in_time<T: Send + 'static>(what: &str, wait: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, waited) = mpsc::channel();
+    thread::spawn(move || done.send(wait()));
+    let waited = waited.recv_timeout(Duration::from_secs(180));
+    waited.unwrap_or_else(|_| panic!("waited three minutes for {what}"))
 }
