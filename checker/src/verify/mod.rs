@@ -82,6 +82,9 @@ fn verify(session: &Session, task: &Task, args: &VerifyArgs, report: &mut Report
     for (name, why) in unreadable {
         report.row(Row::new(name, Kind::Faulty, None, Finding::bad(why)));
     }
+    if let Some(remark) = variant::too_few(&variants) {
+        report.remark(&remark);
+    }
     let pipeline = Pipeline::new(session, task);
     let mut tried: Vec<Tried> = Vec::new();
     let mut before = 0.0;
@@ -108,6 +111,9 @@ fn verify(session: &Session, task: &Task, args: &VerifyArgs, report: &mut Report
     if !goes_on {
         report.problem("the reference itself fails: the rest was not run");
         return Ok(());
+    }
+    for why in tried.first().map(|reference| reference.ran.verdict.left_out()).unwrap_or_default() {
+        report.remark(&format!("what needs PostgreSQL was not tried: {why}"));
     }
     for problem in static_problems(session, task, &pipeline.listing()?, &variants)? {
         report.problem(&problem);

@@ -13,6 +13,7 @@ use crate::verify::variant::Kind;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
+const ODD: Style = AnsiColor::Yellow.on_default();
 const DIM: Style = Style::new().dimmed();
 
 /// A variant and what was found.
@@ -36,6 +37,7 @@ pub struct Report {
     task: String,
     rows: Vec<Row>,
     problems: Vec<String>,
+    remarks: Vec<String>,
     cases: Vec<String>,
     bar: ProgressBar,
     silent: bool,
@@ -57,6 +59,7 @@ impl Report {
             task: task.name.clone(),
             rows: Vec::new(),
             problems: Vec::new(),
+            remarks: Vec::new(),
             cases: Vec::new(),
             bar,
             silent,
@@ -105,6 +108,12 @@ impl Report {
     pub fn problem(&mut self, problem: &str) {
         self.say(&format!("{BAD}✗{BAD:#} {problem}"));
         self.problems.push(problem.to_owned());
+    }
+
+    /// Takes in what is not wrong and should be known.
+    pub fn remark(&mut self, remark: &str) {
+        self.say(&format!("{ODD}!{ODD:#} {remark}"));
+        self.remarks.push(remark.to_owned());
     }
 
     /// Says something that is no finding.
@@ -196,7 +205,12 @@ pub fn json(reports: &[Report]) -> Value {
                     })
                 })
                 .collect();
-            json!({ "task": report.task, "variants": variants, "problems": report.problems })
+            json!({
+                "task": report.task,
+                "variants": variants,
+                "problems": report.problems,
+                "remarks": report.remarks,
+            })
         })
         .collect();
     json!({ "schema": 1, "ok": reports.iter().all(Report::is_ok), "tasks": tasks })

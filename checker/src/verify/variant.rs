@@ -65,6 +65,23 @@ impl Variant {
     }
 }
 
+/// A suite that accepts fewer designs may take its author's for the only one.
+const LEAST_CORRECT: usize = 5;
+/// A suite that has met fewer faults may have been lucky.
+const LEAST_FAULTY: usize = 12;
+
+/// What is to be said if a suite has met too few variants to be trusted.
+pub fn too_few(variants: &[Variant]) -> Option<String> {
+    let count = |kind: Kind| variants.iter().filter(|variant| variant.kind == kind).count();
+    let (correct, faulty) = (count(Kind::Correct), count(Kind::Faulty));
+    (correct < LEAST_CORRECT || faulty < LEAST_FAULTY).then(|| {
+        format!(
+            "{correct} correct and {faulty} faulty variants say little of a suite: it should have \
+             at least {LEAST_CORRECT} and {LEAST_FAULTY}"
+        )
+    })
+}
+
 /// The names of those that cannot be read, and what is wrong with them.
 pub type Unreadable = Vec<(String, String)>;
 
