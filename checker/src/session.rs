@@ -132,18 +132,23 @@ fn missing(tool: &str, error: io::Error) -> anyhow::Error {
 }
 
 /// The caller's environment without what would bend a build: flags, wrappers, other target
-/// folders, and what cargo told this program about itself. Where cargo finds its home, its
+/// folders, and what cargo told this program about itself; and without what tells of a PostgreSQL
+/// server, which code under test could read while it is compiled. Where cargo finds its home, its
 /// registries and its network stays.
 pub fn environment() -> Vec<(OsString, OsString)> {
     const KEPT: [&str; 5] =
         ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_"];
     const BENDING: [&str; 5] = ["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUST_RECURSION_COUNT"];
+    const TELLING: [&str; 3] = ["DATABASE_URL", "PG", "POOL_COURSE_"];
     env::vars_os()
         .filter(|(name, _)| {
             let name = name.to_string_lossy();
             let bends = BENDING.iter().any(|start| name.starts_with(start));
+            let tells = TELLING.iter().any(|start| name.starts_with(start));
             let kept = KEPT.iter().any(|start| name.starts_with(start));
-            (!bends || kept) && !matches!(&*name, "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS")
+            (!bends || kept)
+                && !tells
+                && !matches!(&*name, "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS")
         })
         .collect()
 }

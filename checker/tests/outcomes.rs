@@ -224,10 +224,11 @@ fn a_case_sees_no_environment_but_its_temporary_folder_and_no_arguments() {
         "looks_around",
         "let mut input = String::new(); std::io::stdin().read_line(&mut input).unwrap(); \
          let names: Vec<String> = std::env::vars().map(|(name, _)| name).collect(); \
-         println!(\"{input}{names:?}{}\", std::env::args().count()); 2",
+         println!(\"{input}{names:?}{}{:?}\", std::env::args().count(), \
+             option_env!(\"DATABASE_URL\").or(option_env!(\"PGPASSWORD\"))); 2",
     )]);
     let mut checker = submission.checker(&["--case", "looks_around"]);
     checker.env("SECRET", "x").env("DATABASE_URL", "postgres://x").env("PGPASSWORD", "x");
     let said = text(&checker.output().unwrap());
-    assert!(said.contains("│ [\"TMPDIR\"]1"), "{said}");
+    assert!(said.contains("│ [\"TMPDIR\"]1None"), "{said}");
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::cancel::{Cancel, Interrupted};
 use crate::progress::Watcher;
-use crate::session::{self, Session};
+use crate::session::Session;
 
 mod program;
 
@@ -172,7 +172,7 @@ impl Service {
 /// What the service is told by its environment: where PostgreSQL may be, not where this program's
 /// temporary files go, so that it finds the best place itself.
 fn environment(base: &Path) -> Vec<(OsString, OsString)> {
-    let mut all = session::environment();
+    let mut all: Vec<(OsString, OsString)> = env::vars_os().collect();
     all.retain(|(name, _)| !matches!(name.to_str(), Some("TMPDIR" | "DATABASE_URL")));
     if env::var_os(TEMPLATES).is_none() {
         all.push((TEMPLATES.into(), base.join("postgres").into()));
