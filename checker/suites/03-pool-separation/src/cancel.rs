@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use fixtures::db::{Rows, Session};
 use harness::Case;
 use pool_separation::{Lane, TradingPools};
 use tokio::time::timeout;
@@ -103,30 +104,53 @@ async fn dropped_after(desk: &Desk, pools: &TradingPools, cut_at: u32) -> bool {
     }
 }
 
+/// How many there are of both, at one moment.
+const BOTH: &str = "SELECT (SELECT COUNT(*) FROM trades) AS trades,
+                           (SELECT COUNT(*) FROM positions) AS positions";
+
 /// Fails unless there is a position for each trade, nothing is under way, and the next trade is
 /// recorded.
 async fn whole(desk: &Desk, pools: &TradingPools, when: &str) {
-    // Whatever is still under way is over when the lane's only connection has come back.
+    // Whatever is still under way is over when the lane's only connection has come back; or it has
+    // not begun, and is done behind everybody's back.
     drop(desk.take(pools, Lane::Trades, 1).await);
-    let trades = count(desk, "trades").await;
-    desk.expect_recorded(trades, &format!("a position for each trade, {when}")).await;
+    expect_pairs(desk, when).await;
     if desk.is_postgres() {
-        desk.becomes(&format!("no transaction to stay open {when}"), async || {
+        let what = format!("no transaction that has begun to write to stay open {when}");
+        desk.becomes(&what, async || {
             let sessions = desk.database.sessions().await.unwrap_or_default();
-            let open = sessions.iter().find(|session| session.state.contains("in transaction"));
-            open.map_or(Ok(()), |session| Err(format!("a session that is {}", session.state)))
+            let open = sessions.iter().find(|session| is_half_done(session));
+            open.map_or(Ok(()), |session| {
+                Err(format!("a session that is {}, after {}", session.state, session.statement))
+            })
         })
         .await;
     }
     let next = buy("MSFT", 1.0, 392.5, 1);
-    desk.need(&format!("the next `record_trade`, {when},"), pools.record_trade(&next)).await;
-    let why = format!("one more trade, {when} and the next was recorded");
-    desk.expect_recorded(trades + 1, &why).await;
+    let what = format!("the next `record_trade`, {when},");
+    let id = desk.need(&what, pools.record_trade(&next)).await;
+    let sql = format!("SELECT symbol FROM trades WHERE id = {id}");
+    let why = format!("the next trade, {when}");
+    desk.expect_rows(&sql, &Rows::new(["symbol"], [["MSFT"]]), &why).await;
+    expect_pairs(desk, &format!("{when} and the next was recorded")).await;
 }
 
-async fn count(desk: &Desk, table: &str) -> usize {
-    match desk.database.count(table).await {
-        Ok(count) => usize::try_from(count).unwrap_or(usize::MAX),
-        Err(error) => desk.fail(format!("the suite to count {table}"), error.to_string()).await,
-    }
+/// Fails unless there are as many positions as trades.
+async fn expect_pairs(desk: &Desk, when: &str) {
+    let trades = match desk.ends("the suite's own query", desk.database.rows(BOTH)).await {
+        Ok(Rows { rows, .. }) => match rows.first().map(Vec::as_slice) {
+            Some([trades, positions]) if trades == positions => return,
+            Some([trades, _]) => trades.clone(),
+            _ => String::new(),
+        },
+        Err(error) => desk.fail("the suite to be able to count", error.to_string()).await,
+    };
+    let expected = Rows::new(["trades", "positions"], [[&trades, &trades]]);
+    desk.expect_rows(BOTH, &expected, &format!("a position for each trade, {when}")).await;
+}
+
+/// Whether a session has an open transaction with anything in it. An empty one may stay: sqlx 0.9.0
+/// leaves it behind when `begin` is dropped between BEGIN and its answer (issue 4393).
+fn is_half_done(session: &Session) -> bool {
+    session.state.contains("in transaction") && !session.statement.starts_with("BEGIN")
 }
