@@ -1,6 +1,7 @@
 //! Real threads: P20.
 
 use std::thread;
+use std::time::Duration;
 
 use fixtures::exchange::Exchange;
 use harness::{Case, fail};
@@ -14,6 +15,8 @@ pub(crate) fn cases() -> Vec<Case> {
             .real()
             .hard()
             .points(0.5)
+            // A pool that spins is slow on a machine with two cores and other work; it is not wrong.
+            .deadline(Duration::from_secs(20))
             .lesson("real-threads")
             .hints(&[
                 "Does everything else pass? Then look at what a simulated thread never does: \
@@ -25,7 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// How often each of the threads takes a connection.
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 100;
 
 fn serves_real_threads() {
     let exchange = Exchange::new();
@@ -36,7 +39,7 @@ fn serves_real_threads() {
                 for round in 0..ROUNDS {
                     let mut held = desk.need("within 30 s: 64 threads share 8 connections");
                     held.order();
-                    if round % 50 == 0 {
+                    if round % 25 == 0 {
                         desk.exchange.kill(held.id());
                     }
                     thread::yield_now();
