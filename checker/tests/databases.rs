@@ -61,33 +61,36 @@ fn repository() -> &'static Path {
 /// A small course whose cases run on databases: it has the real service and no sqlx.
 fn course() -> &'static Path {
     static COURSE: OnceLock<PathBuf> = OnceLock::new();
-    COURSE.get_or_init(|| {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("desk");
-        let all = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
-        let all: toml::Table = all.parse().unwrap();
-        let mut dependencies = all["workspace"]["dependencies"].as_table().unwrap().clone();
-        for said in dependencies.iter_mut().filter_map(|(_, said)| said.as_table_mut()) {
-            if let Some(path) = said.get_mut("path") {
-                let whole = repository().join(path.as_str().unwrap());
-                *path = whole.to_str().unwrap().into();
-            }
+    COURSE.get_or_init(|| make_course("desk", &[]))
+}
+
+/// The same without some of what it stands on.
+fn make_course(name: &str, without: &[&str]) -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let all = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let all: toml::Table = all.parse().unwrap();
+    let mut dependencies = all["workspace"]["dependencies"].as_table().unwrap().clone();
+    for said in dependencies.iter_mut().filter_map(|(_, said)| said.as_table_mut()) {
+        if let Some(path) = said.get_mut("path") {
+            let whole = repository().join(path.as_str().unwrap());
+            *path = whole.to_str().unwrap().into();
         }
-        let table = |name: &str, value| toml::Table::from_iter([(name.to_owned(), value)]);
-        let manifest = table("workspace", table("dependencies", dependencies.into()).into());
-        let manifest = toml::to_string(&manifest).unwrap();
-        put(&root.join("Cargo.toml"), &manifest);
-        let lock = fs::read_to_string(repository().join("Cargo.lock")).unwrap();
-        put(&root.join("Cargo.lock"), &lock);
-        put(&root.join("exercises/01-desk/src/lib.rs"), "");
-        put(&root.join("solutions/01-desk/src/lib.rs"), "");
-        put(&root.join("checker/suites/01-desk/src/lib.rs"), SUITE);
-        put(
-            &root.join("checker/suites/01-desk/suite.toml"),
-            "title = \"A desk\"\npoints = 2.0\nfamily = \"plain\"\npackage = \"desk\"\n\
-             suite_dependencies = [\"harness\"]\n",
-        );
-        root
-    })
+    }
+    dependencies.retain(|name, _| !without.contains(&name));
+    let table = |name: &str, value| toml::Table::from_iter([(name.to_owned(), value)]);
+    let manifest = table("workspace", table("dependencies", dependencies.into()).into());
+    put(&root.join("Cargo.toml"), &toml::to_string(&manifest).unwrap());
+    let lock = fs::read_to_string(repository().join("Cargo.lock")).unwrap();
+    put(&root.join("Cargo.lock"), &lock);
+    put(&root.join("exercises/01-desk/src/lib.rs"), "");
+    put(&root.join("solutions/01-desk/src/lib.rs"), "");
+    put(&root.join("checker/suites/01-desk/src/lib.rs"), SUITE);
+    put(
+        &root.join("checker/suites/01-desk/suite.toml"),
+        "title = \"A desk\"\npoints = 2.0\nfamily = \"plain\"\npackage = \"desk\"\n\
+         suite_dependencies = [\"harness\"]\n",
+    );
+    root
 }
 
 /// The checker, about to check a submission that plays the two scenes so; it is told of no server
@@ -322,6 +325,25 @@ fn a_server_of_ones_own_is_handed_over() {
     let other = Desk::playing("u32::from(line.starts_with('{'))", "1");
     let output = other.checker().env("DATABASE_URL", "sqlite://desk.db").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn a_service_that_cannot_be_had_is_a_reason_and_no_failure() {
+    // It needs something that this course does not know of.
+    let without = make_course("desk-without-a-service", &["ctrlc"]);
+    // What both courses stand on is compiled once.
+    let [there, here] = [course(), &without].map(|root| root.join("target/checker/build"));
+    fs::create_dir_all(&there).unwrap();
+    fs::create_dir_all(here.parent().unwrap()).unwrap();
+    let _ = std::os::unix::fs::symlink(there, here); // from an earlier run
+    let desk = Desk::playing("1", "1");
+    let output = desk.checker().current_dir(without).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for case in cases(&output) {
+        assert_eq!((&case["outcome"], &case["points"]), (&"passed".into(), &1.0.into()), "{case}");
+        let why = case["left_out"][0].as_str().unwrap();
+        assert!(why.contains("its service cannot be started") && why.contains("ctrlc"), "{why}");
+    }
 }
 
 #[test]
