@@ -2,6 +2,9 @@
 
 mod made_up;
 
+use std::fs;
+use std::path::Path;
+
 use made_up::{Course, SOLUTION};
 use serde_json::Value;
 
@@ -90,4 +93,18 @@ fn without_a_sound_reference_nothing_else_is_tried() {
     assert_eq!(code, 1);
     assert!(rows.iter().any(|row| row.starts_with("reference: ")), "{rows:?}");
     assert_eq!(problems, ["the reference itself fails: the rest was not run"]);
+}
+
+#[test]
+fn the_suites_of_this_course_have_met_enough_variants() {
+    let suites = Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
+    for suite in fs::read_dir(suites).unwrap().map(|entry| entry.unwrap().path()) {
+        let count = |folder: &str, end: &str| {
+            let files = fs::read_dir(suite.join(folder)).into_iter().flatten();
+            let names = files.map(|entry| entry.unwrap().path());
+            names.filter(|name| name.extension().is_some_and(|found| found == end)).count()
+        };
+        let (correct, faulty) = (count("correct", "rs"), count("faulty", "patch"));
+        assert!(correct >= 5 && faulty >= 12, "{}: {correct}, {faulty}", suite.display());
+    }
 }
