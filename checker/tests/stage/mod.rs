@@ -293,6 +293,6 @@ impl Heard {
 fn in_time<T: Send + 'static>(what: &str, wait: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, waited) = mpsc::channel();
     thread::spawn(move || done.send(wait()));
-    let waited = waited.recv_timeout(Duration::from_secs(180));
+    let waited = waited.recv_timeout(Duration::from_mins(3));
     waited.unwrap_or_else(|_| panic!("waited three minutes for {what}"))
 }
