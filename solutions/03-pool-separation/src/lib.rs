@@ -308,10 +308,8 @@ async fn open(url: &str, lane: Lane, limits: Limits) -> Result<AnyPool, TradingE
 }
 
 async fn forbid_writing(conn: &mut AnyConnection) -> sqlx::Result<()> {
-    let statement = match conn.backend_name() {
-        "PostgreSQL" => READ_ONLY_ON_POSTGRES,
-        _ => READ_ONLY_ON_SQLITE,
-    };
+    let is_postgres = conn.backend_name() == "PostgreSQL";
+    let statement = if is_postgres { READ_ONLY_ON_POSTGRES } else { READ_ONLY_ON_SQLITE };
     conn.execute(statement).await.map(drop)
 }
 
