@@ -159,7 +159,13 @@ impl TradingPools {
     pub async fn record_trade(&self, trade: &NewTrade) -> Result<i64, TradingError> {
         // answer: write both rows or neither (P3, P4, P14, P15, P17)
         let lane = Lane::Trades;
-        let mut transaction = self.pool(lane).begin().await.map_err(failed(lane))?;
+        // A `begin` that is dropped before PostgreSQL has answered is not rolled back in sqlx 0.9.0:
+        // its connection comes back to the pool with a transaction open (sqlx, issue 4393). So it runs
+        // in a task that goes on, and what nobody takes is dropped there: a transaction rolls back.
+        let pool = self.pool(lane).clone();
+        let begun = tokio::spawn(async move { pool.begin().await }).await;
+        let begun = begun.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        let mut transaction = begun.map_err(failed(lane))?;
         let id = sqlx::query_scalar(
             "INSERT INTO trades (symbol, price, quantity, side, timestamp)
              VALUES ($1, $2, $3, $4, $5) RETURNING id",

@@ -274,6 +274,14 @@ fn options(limits: Limits) -> AnyPoolOptions {
         .acquire_timeout(limits.acquire_timeout)
         .max_lifetime(Duration::from_secs(1_800))
         .idle_timeout(Duration::from_secs(600))
+        // A `begin` that was dropped may have left a transaction open (sqlx, issue 4393); if there
+        // is none, the error or the warning says no more than that.
+        .after_release(|conn, _| {
+            Box::pin(async move {
+                let _ = conn.execute("ROLLBACK").await;
+                Ok(true)
+            })
+        })
 }
 
 fn told(lane: Lane, error: sqlx::Error) -> TradingError {

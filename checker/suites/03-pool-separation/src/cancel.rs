@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use fixtures::db::{Rows, Session};
+use fixtures::db::Rows;
 use harness::Case;
 use pool_separation::{Lane, TradingPools};
 use tokio::time::timeout;
@@ -28,6 +28,10 @@ pub(crate) fn cases() -> Vec<Case> {
                 "A `BEGIN` of your own has no destructor. `pool.begin()` gives a `Transaction` that \
                  rolls back when it is dropped, and the pool sees to it before the connection is \
                  used again.",
+                "And before there is a `Transaction`? A `begin` that is dropped after BEGIN was sent \
+                 and before it was answered rolls nothing back on PostgreSQL (sqlx 0.9.0, issue \
+                 4393). Let it run in a task that nobody drops, or have the pool look at what comes \
+                 back.",
             ]),
     ]
 }
@@ -35,22 +39,28 @@ pub(crate) fn cases() -> Vec<Case> {
 /// More awaits than any way of recording a trade should have.
 const MOST_POLLS: u32 = 200;
 
+/// How often each of the awaits is the one that is dropped: a server that answers at once leaves
+/// nothing to wait for there.
+const SWEEPS: u32 = 5;
+
 fn a_dropped_trade_is_whole() {
     on_each(&async |desk: &Desk| {
         let pools = desk.open([between(1, 1), between(0, 1), between(0, 1)]).await;
         for table in ["positions", "trades"] {
             dropped_while_locked(desk, &pools, table).await;
         }
-        let mut done = false;
-        for polls in 1..=MOST_POLLS {
-            done = dropped_after(desk, &pools, polls).await;
-            if done {
-                break;
+        for _ in 0..SWEEPS {
+            let mut done = false;
+            for polls in 1..=MOST_POLLS {
+                done = dropped_after(desk, &pools, polls).await;
+                if done {
+                    break;
+                }
             }
-        }
-        if !done {
-            let most = format!("`record_trade` to come to an end within {MOST_POLLS} polls");
-            desk.fail(most, "it did not").await;
+            if !done {
+                let most = format!("`record_trade` to come to an end within {MOST_POLLS} polls");
+                desk.fail(most, "it did not").await;
+            }
         }
     });
 }
@@ -111,15 +121,15 @@ const BOTH: &str = "SELECT (SELECT COUNT(*) FROM trades) AS trades, \
 /// Fails unless there is a position for each trade, nothing is under way, and the next trade is
 /// recorded.
 async fn whole(desk: &Desk, pools: &TradingPools, when: &str) {
-    // Whatever is still under way is over when the lane's only connection has come back; or it has
-    // not begun, and is done behind everybody's back.
+    // Whatever is still under way is over when the lane's only connection has come back, and has
+    // been to the server and back again; or it has not begun, and is done behind everybody's back.
     drop(desk.take(pools, Lane::Trades, 1).await);
     expect_pairs(desk, when).await;
     if desk.is_postgres() {
-        let what = format!("no transaction that has begun to write to stay open {when}");
+        let what = format!("no transaction to stay open {when}");
         desk.becomes(&what, async || {
             let sessions = desk.database.sessions().await.unwrap_or_default();
-            let open = sessions.iter().find(|session| is_half_done(session));
+            let open = sessions.iter().find(|session| session.state.contains("in transaction"));
             open.map_or(Ok(()), |session| {
                 Err(format!("a session that is {}, after {}", session.state, session.statement))
             })
@@ -147,10 +157,4 @@ async fn expect_pairs(desk: &Desk, when: &str) {
     };
     let expected = Rows::new(["trades", "positions"], [[&trades, &trades]]);
     desk.expect_rows(BOTH, &expected, &format!("a position for each trade, {when}")).await;
-}
-
-/// Whether a session has an open transaction with anything in it. An empty one may stay: sqlx 0.9.0
-/// leaves it behind when `begin` is dropped between BEGIN and its answer (issue 4393).
-fn is_half_done(session: &Session) -> bool {
-    session.state.contains("in transaction") && !session.statement.starts_with("BEGIN")
 }

@@ -104,8 +104,8 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P17",
         "A `record_trade` that is dropped half-way, at whichever of its awaits, leaves nothing \
-         half done: both rows are there or neither, no transaction that has begun to write stays \
-         open, and its connection serves the next trade.",
+         half done: both rows are there or neither, no transaction stays open, \
+         and its connection serves the next trade.",
     ),
     (
         "P18",
