@@ -46,7 +46,7 @@ async fn not_there(desk: &Desk, url: &str, what: &str) {
         Err(TradingError::Database(_) | TradingError::Timeout(_)) => {}
         other => {
             let expected = format!("Database or Timeout from `connect` to {what}");
-            desk.fail(expected, outcome(&other)).await;
+            desk.fail(expected, outcome(&other.map(|_| "open lanes"))).await;
         }
     }
 }
