@@ -4,7 +4,8 @@
 //! correct one runs all its cases, in every tenth round as a check runs them, between with a fifth
 //! of the schedules, so that a hundred rounds take minutes and not hours.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -23,6 +24,8 @@ use crate::verify::variant::{Expect, Kind};
 const SCHEDULES: u64 = 200;
 /// In each so manyth round, it has all of them.
 const WHOLE: u32 = 10;
+/// So many rounds run at once for each core: what waits leaves the core to others.
+const AT_ONCE: usize = 2;
 /// How far apart the seeds of two rounds begin: farther than a case has schedules.
 const STRIDE: u64 = 1 << 32;
 
@@ -35,7 +38,7 @@ pub fn run(
     report: &mut Report,
 ) -> Result<()> {
     let first = getrandom::u64().context("no random numbers")?;
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     report.say(&format!(
         "stress: {rounds} rounds with seeds from {first} on, {cores} cores kept busy"
     ));
@@ -76,20 +79,35 @@ fn stress(
         _ => cases.to_vec(),
     };
     let killed = matches!(tried.variant.expect, Expect::Killed(_));
-    let mut as_expected = 0;
-    let mut trouble = None;
-    for round in 0..rounds {
+    let run = |round: u32| -> Result<Option<String>> {
         session.cancel.check()?;
         let seed = first.wrapping_add(u64::from(round).wrapping_mul(STRIDE));
-        let schedules = (!killed && round % WHOLE != 0).then_some(SCHEDULES);
-        let options = run::Options { seed: Some(seed), schedules, jobs: None };
+        let schedules = (!killed && !round.is_multiple_of(WHOLE)).then_some(SCHEDULES);
+        let options = run::Options { seed: Some(seed), schedules, jobs: Some(1) };
         let ran = pipeline.again(suite, &cases, options)?;
-        match surprise(&tried.variant.expect, &ran) {
-            None => as_expected += 1,
-            Some(what) => trouble = Some(format!("{what} (seeds from {seed} on)")),
+        let surprise = surprise(&tried.variant.expect, &ran);
+        Ok(surprise.map(|what| format!("{what} (seeds from {seed} on)")))
+    };
+    let (next, report) = (AtomicU32::new(0), Mutex::new(report));
+    let take_rounds = || -> Result<Vec<Option<String>>> {
+        let mut done = Vec::new();
+        loop {
+            let round = next.fetch_add(1, Ordering::Relaxed);
+            if round >= rounds {
+                return Ok(done);
+            }
+            done.push(run(round)?);
+            report.lock().unwrap_or_else(PoisonError::into_inner).tick(&tried.variant.name);
         }
-        report.tick(&tried.variant.name);
-    }
+    };
+    let done: Result<Vec<Vec<_>>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores() * AT_ONCE).map(|_| scope.spawn(take_rounds)).collect();
+        workers.into_iter().map(|worker| worker.join().expect("it does not panic")).collect()
+    });
+    let troubles: Vec<String> = done?.into_iter().flatten().flatten().collect();
+    let as_expected = rounds - u32::try_from(troubles.len()).unwrap_or(rounds);
+    let trouble = troubles.last();
+    let report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Ninety-nine in a hundred: a fault that hides once in a hundred runs is as good as caught.
     let enough = if killed { (rounds * 99).div_ceil(100) } else { rounds };
     let word = if killed { "caught" } else { "passed" };
@@ -101,6 +119,10 @@ fn stress(
     };
     report.strengthen(tried.row, &finding);
     Ok(())
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// What was not as expected in a round.
