@@ -68,7 +68,12 @@ impl Desk {
 
     /// Opens the lanes, which must succeed.
     pub(crate) async fn open(&self, limits: [Limits; 3]) -> TradingPools {
-        let connect = TradingPools::connect(self.database.url(), limits, SERVER_LIMIT);
+        self.open_at(self.database.url(), limits).await
+    }
+
+    /// Opens the lanes by another way to the same database, which must succeed.
+    pub(crate) async fn open_at(&self, url: &str, limits: [Limits; 3]) -> TradingPools {
+        let connect = TradingPools::connect(url, limits, SERVER_LIMIT);
         match self.ends("`connect`", connect).await {
             Ok(pools) => pools,
             Err(error) => self.fail("`connect` to open the lanes", told(&error)).await,
@@ -162,6 +167,14 @@ impl Desk {
                 self.fail(what, got).await;
             }
             sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits until it is so, but only for as long as it mostly takes.
+    pub(crate) async fn waits_a_while_for(&self, is_so: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !is_so() && began.elapsed() < PATIENCE / 8 {
+            sleep(Duration::from_millis(1)).await;
         }
     }
 

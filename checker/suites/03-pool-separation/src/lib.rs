@@ -10,6 +10,7 @@ mod lanes;
 mod load;
 mod outage;
 mod reading;
+mod relay;
 mod snapshot;
 mod start;
 mod trades;
