@@ -95,9 +95,12 @@ fn apply(diff: &str, reference: &str) -> Result<String> {
     apply_diff(diff, reference)
 }
 
-/// Applies a unified diff of one file to its text.
+/// Applies a unified diff of one file to its text. How the diff names the file does not matter:
+/// cargo-mutants writes a sentence there, with quotation marks at times.
 pub fn apply_diff(diff: &str, text: &str) -> Result<String> {
-    let patch = Patch::from_str(diff).context("the diff cannot be read")?;
+    let hunks = diff.find("@@ ").context("the diff has no hunk")?;
+    let diff = format!("--- a\n+++ b\n{}", &diff[hunks..]);
+    let patch = Patch::from_str(&diff).context("the diff cannot be read")?;
     diffy::apply(text, &patch).context("it does not fit the reference; make it anew")
 }
 

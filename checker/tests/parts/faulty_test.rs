@@ -41,3 +41,11 @@ fn what_is_wrong_with_a_patch_is_said() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+#[test]
+fn a_diff_may_name_its_file_as_it_likes() {
+    let diff = "--- src/lib.rs\n+++ delete match arm \"PostgreSQL\" in f\n\
+                @@ -1,2 +1,1 @@\n one\n-two\n";
+    assert_eq!(apply_diff(diff, "one\ntwo\n").unwrap(), "one\n");
+    assert!(apply_diff("no diff", "one\n").is_err());
+}
