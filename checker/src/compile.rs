@@ -114,14 +114,19 @@ pub fn program(
         let error = words.lines().find(|line| line.starts_with("error")).unwrap_or(&words);
         bail!("it does not build: {error}");
     };
-    let keep = || -> io::Result<()> {
+    let copy_out = || -> io::Result<()> {
         let _ = fs::remove_dir_all(kept);
         fs::create_dir_all(place.parent().unwrap_or(kept))?;
         let scratch = place.with_extension("new");
-        fs::hard_link(built, &scratch).or_else(|_| fs::copy(built, &scratch).map(drop))?;
+        keep(built, &scratch)?;
         fs::rename(&scratch, place)
     };
-    keep().with_context(|| format!("cannot write {}", place.display()))
+    copy_out().with_context(|| format!("cannot write {}", place.display()))
+}
+
+/// Keeps what cargo built. Cargo unlinks before it builds anew: a second name stays what it is.
+fn keep(built: &Path, name: &Path) -> io::Result<()> {
+    fs::hard_link(built, name).or_else(|_| fs::copy(built, name).map(drop))
 }
 
 impl Suite {
@@ -158,8 +163,7 @@ impl Suite {
             for world in ["real", "sim"] {
                 if let Some(built) = binaries.get(&Names::new(task, world).suite) {
                     let name = scratch.join(binary_name(world));
-                    // Cargo unlinks before it builds anew, so a second name keeps what it is.
-                    fs::hard_link(built, &name).or_else(|_| fs::copy(built, &name).map(drop))?;
+                    keep(built, &name)?;
                 }
             }
             fs::write(scratch.join("used"), warnings.to_string())?;

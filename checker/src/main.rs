@@ -1,7 +1,8 @@
 //! The checker: from a source to its verdict, one module for each step on the way.
 //!
 //! `course` → `snapshot` → `package` → `compile` → `run` (over `process`) → `verdict` → `report`;
-//! `databases` and `scratch` hold what cases run on; `check` strings them together, `store` remembers, `cli` is on top.
+//! `databases` and `scratch` hold what cases run on; `check` strings them together, `store`
+//! remembers, `cli` is on top.
 
 // Modules of a binary say `pub` as those of a library do: for the other modules.
 #![allow(unreachable_pub)]

@@ -65,6 +65,11 @@ impl Session {
                 if path.is_dir() { folders.push(path) } else { files.push(path) }
             }
         }
+        Ok(self.hash_files(hasher, files))
+    }
+
+    /// Hashes names and contents of these files on top, in the order of their names: a key.
+    pub fn hash_files(&self, mut hasher: blake3::Hasher, mut files: Vec<PathBuf>) -> String {
         files.sort();
         for path in files {
             let name = self.course.shown(&path);
@@ -73,7 +78,7 @@ impl Session {
             hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
             hasher.update(&(content.len() as u64).to_le_bytes()).update(&content);
         }
-        Ok(hasher.finalize().to_hex()[..32].to_owned())
+        hasher.finalize().to_hex()[..32].to_owned()
     }
 
     /// The key under which a verdict is stored: [`Session::key`], and the name of the source, which

@@ -48,14 +48,9 @@ fn key(session: &Session, fixtures: &Path) -> Result<String> {
     for entry in entries.with_context(|| format!("cannot read {}", source.display()))? {
         files.push(entry?.path());
     }
-    files.sort();
     let mut hasher = blake3::Hasher::new();
     hasher.update(session.tools()?.as_bytes());
-    for path in files {
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        hasher.update(blake3::hash(&text).as_bytes());
-    }
-    Ok(hasher.finalize().to_hex()[..32].to_owned())
+    Ok(session.hash_files(hasher, files))
 }
 
 /// Writes its package. The key in it has cargo build anew, whatever the times of files say.

@@ -78,7 +78,7 @@ async fn heals(database: &Database) {
     if let Err(error) = database.go_offline().await {
         harness::skip(format!("the server cannot be told to turn connections away: {error}"));
     }
-    sleep(ms(500)).await;
+    sleep(ms(500)).await; // not to wait for anything: so long nobody is let in
     if let Err(error) = database.come_back().await {
         harness::skip(format!("the server cannot be told to let connections in again: {error}"));
     }
