@@ -120,7 +120,7 @@ pub fn judge(
             return Ok(unbuilt(task, shown, began.elapsed().as_secs_f64(), message));
         }
     };
-    let listing = run::listing(session, &suite, cancel)?;
+    let listing = run::listing(&suite, cancel)?;
     let wanted = match &options.case {
         Some(asked) => vec![find_case(&listing, asked)?],
         None => listing.cases.clone(),

@@ -317,7 +317,7 @@ impl Cargo<'_> {
         for line in lines {
             on_line(&line)?;
         }
-        if let Some(lost) = ended.lost {
+        if let Some(lost) = ended.not_started.or(ended.lost) {
             bail!("cargo did not run: {lost}");
         }
         Ok((ended.code, without_progress(&words)))

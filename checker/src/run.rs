@@ -35,10 +35,10 @@ pub struct Options {
 }
 
 /// Asks a suite what it holds.
-pub fn listing(session: &Session, suite: &Suite, cancel: &Cancel) -> Result<Listing> {
+pub fn listing(suite: &Suite, cancel: &Cancel) -> Result<Listing> {
     let request = request(suite, None, Options::default())?;
     let limit = Duration::from_secs(10);
-    let mut remains = process(session, &suite.real, &request, limit, cancel)?;
+    let mut remains = process(&suite.real, &request, limit, cancel)?;
     match remains.messages.pop() {
         Some(Message::Listing(listing)) if !listing.cases.is_empty() => Ok(listing),
         Some(Message::Listing(_)) => bail!("the suite has no case"),
@@ -105,7 +105,7 @@ fn case(
         if case.databases {
             request.postgres = Some(session.databases.line(session, cancel)?);
         }
-        let remains = process(session, program, &request, case.deadline + GRACE, cancel)?;
+        let remains = process(program, &request, case.deadline + GRACE, cancel)?;
         Ok(proof::verdict(case, remains))
     };
     let mut verdict = once()?;
@@ -129,19 +129,12 @@ fn request(suite: &Suite, case: Option<u32>, options: Options) -> Result<Request
 }
 
 /// Runs a suite's process to its end, whichever that is.
-fn process(
-    session: &Session,
-    program: &Path,
-    request: &Request,
-    limit: Duration,
-    cancel: &Cancel,
-) -> Result<Remains> {
-    let scratch = session.scratch.folder()?;
+fn process(program: &Path, request: &Request, limit: Duration, cancel: &Cancel) -> Result<Remains> {
     let prefix = format!("{} ", request.token);
     let began = Instant::now();
     let mut running = Running::start(&Order {
         program: program.to_owned(),
-        env: needed_environment(scratch.path()),
+        env: needed_environment(),
         input: serde_json::to_string(request)?,
         prefix: prefix.clone(),
         ..Order::default()
@@ -176,6 +169,9 @@ fn process(
             }
         }
     };
+    if let Some(why) = &remains.ended.not_started {
+        bail!("{why}");
+    }
     remains.took = started.unwrap_or(began).elapsed();
     let (lines, printed) = running.drain();
     remains.messages.extend(lines.iter().filter_map(|line| read(line)));
@@ -191,11 +187,9 @@ fn token() -> Result<String> {
     Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }
 
-/// A case's process gets what its system cannot do without, and a place for temporary files.
-fn needed_environment(scratch: &Path) -> Vec<(OsString, OsString)> {
-    let temporary = if cfg!(windows) { ["TEMP", "TMP"].as_slice() } else { &["TMPDIR"] };
-    let of_system = std::env::var_os("SystemRoot").map(|root| ("SystemRoot".into(), root));
-    temporary.iter().map(|name| (name.into(), scratch.into())).chain(of_system).collect()
+/// A case's process gets what its system cannot do without.
+fn needed_environment() -> Vec<(OsString, OsString)> {
+    std::env::var_os("SystemRoot").map(|root| ("SystemRoot".into(), root)).into_iter().collect()
 }
 
 /// The cases that are still to run. One whose resource is in use waits; others overtake it.

@@ -1,95 +1,62 @@
-//! A folder for each case's temporary files, gone when the case is, however it ended. What a checker
-//! left that was killed, the next one removes.
+//! A folder for a process's temporary files, gone when the process is, however that and the checker
+//! ended. What stays all the same when the power goes off, the next checker removes.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use anyhow::{Context, Result};
+use std::sync::OnceLock;
 
 /// How the folders' names begin.
-const PREFIX: &str = "pool-course-cases-";
-/// Held as long as a folder is in use; the system lets go of it whatever happens.
-const LOCK: &str = "lock";
-/// For so long a folder without a lock may be one that is just being made.
-const MAKING: Duration = Duration::from_mins(1);
+const PREFIX: &str = "pool-course-tmp-";
 
-/// The folders of one run of the checker, below one of its own.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    own: Mutex<Option<Own>>,
-    count: AtomicU64,
-}
+/// What the system calls the place for temporary files.
+pub const VARIABLES: &[&str] = if cfg!(windows) { &["TEMP", "TMP"] } else { &["TMPDIR"] };
 
+/// A new, empty folder. It is gone when this is dropped.
 #[derive(Debug)]
-struct Own {
-    folder: PathBuf,
-    _lock: File,
-}
-
-/// A case's folder. It is gone when this is dropped.
-#[derive(Debug)]
-pub struct Folder(PathBuf);
-
-impl Scratch {
-    /// A new folder, empty.
-    pub fn folder(&self) -> Result<Folder> {
-        let number = self.count.fetch_add(1, Ordering::Relaxed).to_string();
-        let make = || -> io::Result<PathBuf> {
-            let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-            if own.is_none() {
-                *own = Some(Own::make(&root())?);
-            }
-            let folder = own.as_ref().map(|own| own.folder.join(number)).unwrap_or_default();
-            fs::create_dir(&folder)?;
-            Ok(folder)
-        };
-        make().map(Folder).context("cannot make a folder for temporary files")
-    }
+pub struct Folder {
+    path: PathBuf,
+    /// Held as long as the folder is in use; the system lets go of it whatever happens.
+    _lock: Option<File>,
 }
 
 impl Folder {
+    /// Makes one in `root`, which the error names if that cannot be done.
+    pub fn make(root: &Path) -> io::Result<Self> {
+        loop {
+            let path = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root)?.keep();
+            let lock = lock(&path);
+            // Somebody who sweeps may have been there in between.
+            if !cfg!(unix) || (lock.is_some() && path.exists()) {
+                return Ok(Self { path, _lock: lock });
+            }
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        remove(&self.0);
-    }
-}
-
-impl Own {
-    fn make(root: &Path) -> io::Result<Self> {
-        sweep(root);
-        loop {
-            let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root)?.keep();
-            let path = folder.join(LOCK);
-            let lock = File::create(&path)?;
-            // Somebody who sweeps may have been there in between.
-            if lock.try_lock().is_ok() && path.exists() {
-                return Ok(Self { folder, _lock: lock });
-            }
-        }
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        remove(&self.folder);
+        remove(&self.path);
     }
 }
 
 /// Where the folders go: where the caller wants temporary files; else into memory, if there is
-/// plenty of it: a database waits for its disk at every commit.
-fn root() -> PathBuf {
-    let wanted = std::env::var_os("TMPDIR").is_some();
-    memory().filter(|_| !wanted).unwrap_or_else(std::env::temp_dir)
+/// plenty of it: a database waits for its disk at every commit. The first call sweeps there.
+pub fn root() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let wanted = std::env::var_os("TMPDIR").is_some();
+        let root = memory().filter(|_| !wanted).unwrap_or_else(std::env::temp_dir);
+        // Processes run elsewhere.
+        let root = std::path::absolute(&root).unwrap_or(root);
+        sweep(&root);
+        root
+    })
 }
 
 #[cfg(target_os = "linux")]
@@ -112,24 +79,19 @@ fn memory() -> Option<PathBuf> {
 fn sweep(root: &Path) {
     let entries = fs::read_dir(root).into_iter().flatten().filter_map(Result::ok);
     for entry in entries {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX)
-            && let Ok(Some(_lock)) = abandoned(&entry.path())
-        {
-            remove(&entry.path());
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            // Nobody else's while this is held.
+            if let Some(_lock) = lock(&entry.path()) {
+                remove(&entry.path());
+            }
         }
     }
 }
 
-/// The lock of a folder that nobody uses any more; an error if it is somebody else's.
-fn abandoned(folder: &Path) -> io::Result<Option<File>> {
-    let about = fs::symlink_metadata(folder)?;
-    if !about.is_dir() {
-        return Ok(None);
-    }
-    let age = about.modified()?.elapsed().unwrap_or_default();
-    let mut open = File::options();
-    let lock = open.write(true).create(age > MAKING).truncate(false).open(folder.join(LOCK))?;
-    Ok(lock.try_lock().is_ok().then_some(lock))
+/// The lock of a folder that nobody holds.
+fn lock(folder: &Path) -> Option<File> {
+    File::open(folder).ok().filter(|folder| folder.try_lock().is_ok())
 }
 
 /// Removes a folder, also if a case has closed one in it to everybody.

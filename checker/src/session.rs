@@ -14,7 +14,6 @@ use crate::cancel::Cancel;
 use crate::course::{Course, Task};
 use crate::databases::Databases;
 use crate::package;
-use crate::scratch::Scratch;
 
 /// What every step needs to know.
 #[derive(Debug)]
@@ -25,8 +24,6 @@ pub struct Session {
     pub cancel: Cancel,
     /// The PostgreSQL that database cases run on.
     pub databases: Databases,
-    /// Folders for cases' temporary files.
-    pub scratch: Scratch,
     /// What else a verdict depends on: this program and the toolchain; hashed once.
     tools: OnceLock<blake3::Hash>,
 }
@@ -38,7 +35,6 @@ impl Session {
             course: Course::find()?,
             cancel: Cancel::on_interrupt()?,
             databases: Databases::default(),
-            scratch: Scratch::default(),
             tools: OnceLock::new(),
         })
     }

@@ -203,6 +203,16 @@ fn a_full_disk_is_named() {
 }
 
 #[test]
+fn a_place_for_temporary_files_that_is_not_there_is_named() {
+    let submission = Submission::new("pub fn act(_: &str) -> u32 { 1 }\n");
+    let nowhere = submission.scratch("nowhere");
+    let output = submission.checker(&["--fresh"]).env("TMPDIR", &nowhere).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    let said = text(&output);
+    assert!(said.contains("a folder for temporary files") && said.contains("nowhere"), "{said}");
+}
+
+#[test]
 fn wrong_names_are_answered_with_the_right_ones() {
     for (args, words) in [
         (vec!["check", "stagee"], "did you mean `stage`?"),

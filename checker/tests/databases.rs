@@ -115,9 +115,34 @@ impl Desk {
         let mut command = Command::new(env!("CARGO_BIN_EXE_checker"));
         command.args(["check", "01", "--json", "--source"]).arg(self.folder.path());
         command.current_dir(course()).stdin(Stdio::null()).stdout(Stdio::piped());
-        command.env_remove("DATABASE_URL");
+        command.env_remove("DATABASE_URL").env("TMPDIR", self.temporary());
         command
     }
+
+    /// Where the checker's temporary files go.
+    fn temporary(&self) -> PathBuf {
+        let folder = self.folder.path().join("temporary");
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// The temporary files, and the processes that were told of their place.
+    fn remains(&self) -> Vec<String> {
+        let folder = self.temporary();
+        let name = folder.to_str().unwrap();
+        let told = processes().into_iter().filter_map(|(pid, _, comm)| {
+            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.contains(name).then(|| format!("{comm} ({pid})"))
+        });
+        told.chain(files(&folder)).collect()
+    }
+}
+
+/// The files and folders in a folder, however deep.
+fn files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let paths = entries.map(|entry| entry.path());
+    paths.flat_map(|path| [vec![path.display().to_string()], files(&path)].concat()).collect()
 }
 
 /// The cases of the one task that a checker has checked.
@@ -183,11 +208,16 @@ impl Server {
     }
 
     fn is_gone_soon(&self) {
-        let began = Instant::now();
-        while let remains @ [_, ..] = self.remains().as_slice() {
-            assert!(began.elapsed() < PATIENCE, "{self:?}: {remains:?}");
-            thread::sleep(Duration::from_millis(10));
-        }
+        nothing_soon(|| self.remains());
+    }
+}
+
+/// Waits until nothing remains.
+fn nothing_soon(look: impl Fn() -> Vec<String>) {
+    let began = Instant::now();
+    while let remains @ [_, ..] = look().as_slice() {
+        assert!(began.elapsed() < PATIENCE, "{remains:?}");
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -378,39 +408,50 @@ fn one_server_serves_all_cases_and_is_replaced_when_it_ends() {
     assert_ne!(read("one"), read("other"));
 }
 
-/// Kills a checker while its case waits and a server runs; nothing of that server may stay.
-fn kill(desk: &Desk, after: Duration, end: impl Fn(Pid)) -> Option<i32> {
+/// A case that waits for ever and has a temporary file.
+const WAITING: &str = "std::fs::write(std::env::temp_dir().join(\"rows\"), line).unwrap(); \
+                       loop { std::thread::park() }";
+
+/// Kills a checker while its case waits and a server runs; nothing of either may stay.
+fn kill(desk: &Desk, when: impl FnOnce(), end: impl FnOnce(Pid)) -> Option<i32> {
     let mut checker = desk.checker().stderr(Stdio::null()).process_group(0).spawn().unwrap();
     let server = Server::of(&checker);
-    thread::sleep(after); // not to wait for anything: the moment is what is drawn
+    when();
     end(Pid::from_child(&checker));
     let status = checker.wait().unwrap();
     server.is_gone_soon();
+    nothing_soon(|| desk.remains());
     status.code()
 }
 
 #[test]
-fn nothing_is_left_of_a_server_when_the_checker_is_killed() {
+fn nothing_is_left_when_the_checker_is_killed_at_any_moment() {
     if !has_postgres() {
         return;
     }
-    let desk = Desk::playing("loop { std::thread::park() }", "1");
+    let desk = Desk::playing(WAITING, "1");
+    let kill_it = |checker| kill_process(checker, Signal::KILL).unwrap();
     // From when the server has just begun to when a case has been at it for a while.
     for moment in 0..MOMENTS {
-        let kill_it = |checker| kill_process(checker, Signal::KILL).unwrap();
-        assert_eq!(kill(&desk, moment * Duration::from_millis(20), kill_it), None);
+        // Not to wait for anything: the moment is what is drawn.
+        let when = || thread::sleep(moment * Duration::from_millis(20));
+        assert_eq!(kill(&desk, when, kill_it), None);
     }
+    let has_rows = || files(&desk.temporary()).iter().any(|file| file.ends_with("/rows"));
+    let when = || wait_for("a temporary file", || has_rows().then_some(()));
+    assert_eq!(kill(&desk, when, kill_it), None);
 }
 
 #[test]
-fn nothing_is_left_of_a_server_after_ctrl_c() {
+fn nothing_is_left_after_ctrl_c() {
     if !has_postgres() {
         return;
     }
-    let desk = Desk::playing("loop { std::thread::park() }", "1");
+    let desk = Desk::playing(WAITING, "1");
     for moment in 0..3 {
+        let when = || thread::sleep(moment * Duration::from_millis(150));
         // As a terminal does it: to the whole group.
         let ctrl_c = |checker| kill_process_group(checker, Signal::INT).unwrap();
-        assert_eq!(kill(&desk, moment * Duration::from_millis(150), ctrl_c), Some(130));
+        assert_eq!(kill(&desk, when, ctrl_c), Some(130));
     }
 }

@@ -12,7 +12,7 @@ pub mod supervisor;
 mod unsupervised;
 
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,7 +48,7 @@ pub struct Order {
     pub args: Vec<OsString>,
     /// Where it runs; `None`: here.
     pub folder: Option<PathBuf>,
-    /// Its whole environment.
+    /// Its whole environment, but for the place of its temporary files: it gets one of its own.
     pub env: Vec<(OsString, OsString)>,
     /// A line for its stdin, which is then closed.
     pub input: String,
@@ -82,6 +82,8 @@ pub struct Ended {
     pub survivors: Vec<String>,
     /// Why nothing is known about its end.
     pub lost: Option<String>,
+    /// Why it never began, for which nothing that it holds is to blame.
+    pub not_started: Option<String>,
 }
 
 /// What a watcher sees next.
@@ -179,6 +181,10 @@ impl Running {
 
 fn lost(why: &str) -> Event {
     Event::Ended(Ended { lost: Some(why.to_owned()), ..Ended::default() })
+}
+
+fn no_folder(error: &io::Error) -> String {
+    format!("cannot make a folder for temporary files: {error}")
 }
 
 fn keep(captured: &Mutex<Capture>, bytes: &[u8]) {

@@ -10,6 +10,7 @@ use std::sync::mpsc::Sender;
 use std::{io, thread};
 
 use super::{Ended, Event, Order, lost, supervisor};
+use crate::scratch;
 
 /// A supervisor and what it watches over.
 pub struct Tree {
@@ -27,6 +28,7 @@ impl Tree {
         let mut command = Command::new("/proc/self/exe");
         command
             .arg(supervisor::NAME)
+            .arg(scratch::root())
             .arg(&order.program)
             .args(&order.args)
             .env_clear()

@@ -3,7 +3,8 @@
 //!
 //! It is their *subreaper*: whoever loses its parent becomes the supervisor's child, even in a
 //! session of its own, so none gets away. It ends them all when the process that it started has
-//! ended, and when its line to the checker closes, as it does when the checker dies of `kill -9`.
+//! ended, and when its line to the checker closes, as it does when the checker dies of `kill -9`;
+//! then it removes their temporary files.
 //!
 //! The line is a socket on stdin: one line comes in, which is for the process's stdin; one goes
 //! out, the [`Ended`].
@@ -14,6 +15,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,7 +23,8 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{self, Pid, Resource, Rlimit, Signal, WaitOptions};
 
-use super::Ended;
+use super::{Ended, no_folder};
+use crate::scratch::{Folder, VARIABLES};
 
 /// The argument that makes the checker a supervisor.
 pub const NAME: &str = "supervise";
@@ -29,10 +32,12 @@ pub const NAME: &str = "supervise";
 /// How long the descendants may take to die of SIGKILL.
 const DYING: Duration = Duration::from_secs(2);
 
-/// Supervises; `args` are the program and its arguments.
+/// Supervises; `args` are where to make the folder for temporary files, the program, and its
+/// arguments.
 pub fn main(mut args: impl Iterator<Item = OsString>) {
     let Ok(line) = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else { return };
-    let ended = supervise(args.next().unwrap_or_default(), args, &line)
+    let [root, program] = [args.next(), args.next()].map(Option::unwrap_or_default);
+    let ended = supervise(Path::new(&root), program, args, &line)
         .unwrap_or_else(|error| Ended { lost: Some(error.to_string()), ..Ended::default() });
     if let Ok(report) = serde_json::to_string(&ended) {
         let _ = (&line).write_all(report.as_bytes());
@@ -40,6 +45,7 @@ pub fn main(mut args: impl Iterator<Item = OsString>) {
 }
 
 fn supervise(
+    root: &Path,
     program: OsString,
     args: impl Iterator<Item = OsString>,
     line: &UnixStream,
@@ -50,10 +56,20 @@ fn supervise(
     let mut hearing = BufReader::new(line.try_clone()?);
     let mut input = String::new();
     hearing.read_line(&mut input)?;
+    let folder = match Folder::make(root) {
+        Ok(folder) => folder,
+        Err(error) => {
+            return Ok(Ended { not_started: Some(no_folder(&error)), ..Ended::default() });
+        }
+    };
 
     // In a group of its own, so that a `kill(0)` in there does not hit the supervisor.
-    let mut child =
-        Command::new(program).args(args).stdin(Stdio::piped()).process_group(0).spawn()?;
+    let mut child = Command::new(program)
+        .args(args)
+        .envs(VARIABLES.iter().map(|name| (name, folder.path())))
+        .stdin(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // Whoever does not read its line misses it.
         let _ = stdin.write_all(input.as_bytes());
@@ -76,7 +92,7 @@ fn supervise(
         code: status.exit_status(),
         signal: status.terminating_signal(),
         survivors: sweep(),
-        lost: None,
+        ..Ended::default()
     })
 }
 

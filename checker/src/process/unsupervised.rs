@@ -7,7 +7,8 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 use std::{io, io::Write, thread};
 
-use super::{Ended, Event, Order, lost};
+use super::{Ended, Event, Order, lost, no_folder};
+use crate::scratch::{self, Folder, VARIABLES};
 
 /// How often the process is asked whether it has ended.
 const GLANCE: Duration = Duration::from_millis(2);
@@ -23,11 +24,14 @@ impl Tree {
         order: &Order,
         sender: &Sender<Event>,
     ) -> io::Result<(Self, ChildStdout, ChildStderr)> {
+        let scratch =
+            Folder::make(scratch::root()).map_err(|error| io::Error::other(no_folder(&error)))?;
         let mut command = Command::new(&order.program);
         command
             .args(&order.args)
             .env_clear()
             .envs(order.env.iter().map(|(name, value)| (name, value)))
+            .envs(VARIABLES.iter().map(|name| (name, scratch.path())))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -59,6 +63,7 @@ impl Tree {
                 }
                 thread::sleep(GLANCE);
             };
+            drop(scratch);
             let _ = sender.send(event);
         });
         Ok((Self { end }, stdout, stderr))
@@ -82,7 +87,7 @@ fn ended(child: &Child, status: std::process::ExitStatus) -> Ended {
     #[cfg(not(unix))]
     let signal = None;
     let survivors = if kill_group(child) { vec!["one of its group".to_owned()] } else { vec![] };
-    Ended { code: status.code(), signal, survivors, lost: None }
+    Ended { code: status.code(), signal, survivors, ..Ended::default() }
 }
 
 /// Whether there was somebody to end.

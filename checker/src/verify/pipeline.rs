@@ -123,7 +123,7 @@ impl<'a> Pipeline<'a> {
             }
         };
         if self.listing.get().is_none() {
-            let _ = self.listing.set(run::listing(self.session, &suite, cancel)?);
+            let _ = self.listing.set(run::listing(&suite, cancel)?);
         }
         verdict.build.ok = true;
         verdict.cases = self.cases(&suite, first_failure, cancel)?;
