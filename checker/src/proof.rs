@@ -38,7 +38,7 @@ pub enum Cut {
 /// The verdict that the remains prove.
 pub fn verdict(case: &CaseInfo, remains: Remains) -> CaseVerdict {
     let record = the_record(case, &remains);
-    let (outcome, message) = match (broken(case, &remains), &record) {
+    let (outcome, message) = match (broken(&remains), &record) {
         (Some((outcome, why)), _) => (outcome, why),
         (None, Ok(record)) => (outcome_of(record.outcome), message_of(record)),
         (None, Err(why)) => (Outcome::Error, why.clone()),
@@ -71,13 +71,14 @@ pub fn verdict(case: &CaseInfo, remains: Remains) -> CaseVerdict {
 }
 
 /// What is wrong with the way in which the process ended.
-fn broken(case: &CaseInfo, remains: &Remains) -> Option<(Outcome, String)> {
+fn broken(remains: &Remains) -> Option<(Outcome, String)> {
     let ended = &remains.ended;
     let error = |why: String| Some((Outcome::Error, why));
     match remains.cut {
         Some(Cut::Deadline) => {
-            let deadline = case.deadline.as_secs_f64();
-            let why = format!("still running {deadline} s after it began, and ended from outside");
+            let seconds = remains.took.as_secs_f64();
+            let why =
+                format!("still running {seconds:.0} s after it began, and ended from outside");
             return Some((Outcome::TimedOut, why));
         }
         Some(Cut::NeverStarted) => return error("the process did not get to its case".to_owned()),

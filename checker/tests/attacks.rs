@@ -13,10 +13,9 @@ use serde_json::Value;
 
 use attack::Attack;
 
-/// A touched case may go on for so long after its deadline.
-const GRACE: Duration = Duration::from_secs(2);
-/// What a case of task 01 has at most.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// What a case of task 01 has at most: six times its longest deadline, if the machine is busy, and a
+/// little to end.
+const IN_TIME: Duration = Duration::from_secs(6 * 20 + 2);
 
 /// What of an attack is not as it should be.
 fn judge(attack: &Attack) -> Vec<String> {
@@ -37,7 +36,7 @@ fn look_at(attack: &Attack, case: &Value) -> Option<String> {
     let says = attack.says("says").expect("a line `# says: …`");
     let touched = attack.names("touches").iter().any(|touched| [name, "all"].contains(touched));
     let seconds = case["seconds"].as_f64().unwrap();
-    let in_time = seconds < (DEADLINE + GRACE).as_secs_f64();
+    let in_time = seconds < IN_TIME.as_secs_f64();
     let as_it_should = if touched {
         outcome != "passed" && case["points"] == 0.0 && message.contains(says) && in_time
     } else {

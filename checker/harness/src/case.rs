@@ -162,6 +162,8 @@ impl Case {
     }
 
     /// How long it may take in real time, all schedules together; 10 s unless said.
+    ///
+    /// It counts while the case computes or waits, not while a busy machine computes something else.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.info.deadline = deadline;

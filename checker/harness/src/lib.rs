@@ -29,6 +29,7 @@
 //! of it.
 
 mod case;
+mod deadline;
 mod panics;
 mod process;
 mod servers;

@@ -15,7 +15,7 @@ use ledger::{CaseInfo, Failure, Message, Outcome, Record, Request, World};
 
 use crate::case::{Case, Plan, Suite};
 use crate::verdict::{self, Ended};
-use crate::{guarded, panics, servers};
+use crate::{deadline, guarded, panics, servers};
 
 /// Runs a case's body as the plan says and returns the number of schedules it took.
 pub type Engine = fn(Plan, fn()) -> u64;
@@ -92,7 +92,7 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
         let schedules = engine(plan, body);
         verdict::send(Ended { outcome: Outcome::Passed, failure: None, schedules, seed: None });
     })?;
-    let ended = match verdict.recv_timeout(info.deadline) {
+    let ended = match deadline::receive(&verdict, info.deadline) {
         Ok(ended) => ended,
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => too_late(&info),
     };
