@@ -81,7 +81,8 @@ pub fn run(session: &Session, args: &HintArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let named = args.case.as_ref().map(|name| format!(" --case {name}")).unwrap_or_default();
-    let next = |level| format!("more: cargo run -- hint {}{named} --level {level}", task.name);
+    let number = task.name.split('-').next().unwrap_or(&task.name);
+    let next = |level| format!("more: cargo run -- hint {number}{named} --level {level}");
     anstream::print!("{}", text(case, args.level, next, width()));
     Ok(ExitCode::SUCCESS)
 }

@@ -31,6 +31,23 @@ fn a_failure_says_what_was_expected_and_where_it_panicked() {
 }
 
 #[test]
+fn a_panic_on_top_of_another_hides_nothing() {
+    let submission = Submission::playing(&[(
+        "panics_twice",
+        "struct Door;\nimpl Drop for Door { fn drop(&mut self) { todo!(\"close it\") } }\n\
+         let _door = Door;\ntodo!(\"open it\")",
+    )]);
+    let verdict = submission.verdict(&[]);
+    verdict.assert(
+        "panics_twice",
+        "failed",
+        "this part to be written; got a todo!() that says: open it",
+    );
+    verdict.assert("panics_twice", "failed", "src/lib.rs:6");
+    verdict.assert_others_pass(&["panics_twice"]);
+}
+
+#[test]
 fn an_early_exit_is_no_verdict() {
     let submission = Submission::playing(&[
         ("exits", "std::process::exit(0)"),

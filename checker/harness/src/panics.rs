@@ -16,6 +16,10 @@ static SEEN: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
 /// More than this many panics are not remembered.
 const REMEMBERED: usize = 8;
 
+/// What the standard library says when a destructor has panicked while a panic unwound, before it
+/// aborts the process.
+const IN_CLEANUP: &str = "panic in a destructor during cleanup";
+
 #[derive(Clone, Debug)]
 struct Seen {
     message: String,
@@ -23,11 +27,17 @@ struct Seen {
     thread: String,
 }
 
-/// From now on, every panic is remembered, and printed in one line as the student's output.
-pub(crate) fn install(source: PathBuf) {
+/// From now on, every panic is remembered, and printed in one line as the student's output. `doomed`
+/// is told of the first of two panics when the second is about to end the process without a word.
+pub(crate) fn install(source: PathBuf, doomed: fn(Failure)) {
     let _ = SOURCE.set(source);
-    panic::set_hook(Box::new(|info| {
+    panic::set_hook(Box::new(move |info| {
         let seen = look_at(info);
+        if seen.message == IN_CLEANUP
+            && let Some(first) = first_of(&seen.thread)
+        {
+            doomed(failure(Some(&first)));
+        }
         eprintln!("thread '{}' panicked: {}{}", seen.thread, seen.message, at(&seen));
         let mut all = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() == REMEMBERED {
@@ -35,6 +45,13 @@ pub(crate) fn install(source: PathBuf) {
         }
         all.push(seen);
     }));
+}
+
+/// What the last panic but one of this thread said: the one that the last one came on top of.
+fn first_of(thread: &str) -> Option<String> {
+    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_thread = seen.iter().rev().filter(|seen| seen.thread == thread);
+    of_thread.take(2).last().map(|seen| seen.message.clone())
 }
 
 /// The student's folder as it stands in file names.

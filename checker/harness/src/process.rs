@@ -76,7 +76,7 @@ pub fn serve(suite: Suite, engine: Engine) -> ! {
 }
 
 fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Result<()> {
-    panics::install(request.source.clone());
+    panics::install(request.source.clone(), |first| verdict::fail_with(first));
     let Case { info, body } = case;
     let plan = Plan {
         first_seed: request.seed.unwrap_or(0),

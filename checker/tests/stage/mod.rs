@@ -19,10 +19,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The scenes, and what the suite says of each case besides.
-const SCENES: [(&str, &str); 26] = [
+const SCENES: [(&str, &str); 27] = [
     ("honest", ""),
     ("wrong", ""),
     ("panics", ""),
+    ("panics_twice", ""),
     ("exits", ""),
     ("exits_in_a_thread", ""),
     ("exits_in_drop", ""),

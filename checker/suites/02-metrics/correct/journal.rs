@@ -70,7 +70,7 @@ pub enum Health {
 impl Snapshot {
     /// What happened after `earlier`, up to this snapshot: the counters, the buckets and the total
     /// of the waits hold the difference; `in_use`, `pending` and `max` are those of this snapshot.
-    /// Nothing happened if `earlier` is the later one of the two.
+    /// If `earlier` was taken after this one, nothing happened.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut buckets = self.buckets;
         for (bucket, before) in buckets.iter_mut().zip(earlier.buckets) {

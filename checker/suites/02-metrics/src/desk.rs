@@ -89,8 +89,14 @@ impl Desk {
     pub(crate) fn at_once(&self, asked: Duration, what: &str) {
         let took = self.now().saturating_sub(asked);
         if took >= ms(1) {
+            self.note(&format!("back from {what}"));
             fail(format!("no time to pass in {what}"), format!("{} of waiting", clock(took)));
         }
+    }
+
+    /// Writes down what the picture would not show.
+    pub(crate) fn note(&self, text: &str) {
+        self.beneath.write(What::Note { text: text.to_owned() });
     }
 
     /// Time since the desk opened.

@@ -157,6 +157,10 @@ fn health_by_all_attempts() {
     ] {
         expect_health(&day.snapshot, expected, &day.told());
     }
+    let day = Day::new().acquired(100, ms(1));
+    let asks = Snapshot { pending: 50, in_use: 20, ..day.snapshot.clone() };
+    let when = format!("{}, and 50 threads wait for their answer now", day.told());
+    expect_health(&asks, Health::Healthy, &when);
 }
 
 pub(crate) fn expect_health(snapshot: &Snapshot, expected: Health, when: &str) {

@@ -68,7 +68,7 @@ const PROMISES: &[(&str, &str)] = &[
         "P10",
         "A pool from which nobody gets a connection is `Degraded`, however quickly it says no.",
     ),
-    ("P11", "`health` is `NoTraffic` when nobody has asked for a connection, and only then."),
+    ("P11", "`health` is `NoTraffic` when no attempt has ended, and only then."),
     (
         "P12",
         "Every attempt is in one bucket, whatever came of it: the first whose bound is not below \
@@ -80,14 +80,14 @@ const PROMISES: &[(&str, &str)] = &[
         "`pending` is the number of threads whose attempt has not ended, and falls however an \
          attempt ends: with a connection, a time-out, an error, or a panic of the pool beneath. \
          While it lasts, and while a connection is being given back, everybody else gets, gives \
-         back and takes snapshots at once.",
+         back, records queries and takes snapshots at once.",
     ),
     (
         "P14",
         "A snapshot is one moment, whatever the threads do at the same time: `released` is never \
          above `acquired`, `in_use` is the difference and never above `max`, and the buckets hold \
-         as many attempts as `acquired`, `timeouts` and `connect_errors` together. No count is \
-         lost, and none goes back.",
+         as many attempts as `acquired`, `timeouts` and `connect_errors` together; `wait_total` is \
+         the time of just these. No count is lost, and none goes back.",
     ),
     (
         "P15",
@@ -103,9 +103,9 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P17",
         "`later.since(&earlier)` holds what happened in between: the differences of the counters, \
-         the buckets and `wait_total`, with `in_use`, `pending` and `max` of the later one. Its \
+         the buckets and `wait_total`, with `in_use`, `pending` and `max` of `later`. Its \
          `mean_wait`, `quantile` and `health` know nothing of what was before. The wrong way \
-         round, nothing happened.",
+         round, in `earlier.since(&later)`, nothing happened.",
     ),
     (
         "P18",

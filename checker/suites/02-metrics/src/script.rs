@@ -105,12 +105,16 @@ impl ScriptedPool {
 
     /// Writes down what the calling thread did.
     pub(crate) fn write(&self, what: What) {
-        let thread = thread::current().name().unwrap_or("a thread").to_owned();
-        self.0.log.push(Event { at: self.elapsed(), thread, what });
+        self.0.write(what);
     }
 }
 
 impl Shared {
+    fn write(&self, what: What) {
+        let thread = thread::current().name().unwrap_or("a thread").to_owned();
+        self.log.push(Event { at: self.began.elapsed(), thread, what });
+    }
+
     /// The state. Never held while time passes.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -210,7 +214,12 @@ impl DerefMut for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let span = self.pool.state().giving_back_takes;
-        pass(span);
+        if !span.is_zero() {
+            let text =
+                format!("giving conn {} back takes {} ms", self.line.number, span.as_millis());
+            self.pool.write(What::Note { text });
+            pass(span);
+        }
         self.pool.state().lent.remove(&self.line.number);
     }
 }

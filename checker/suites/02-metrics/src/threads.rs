@@ -7,7 +7,7 @@ use harness::{Case, fail};
 use ledger::What;
 use pool_metrics::Snapshot;
 
-use crate::desk::{Desk, LONG, all_home, clock, expect, ms};
+use crate::desk::{Desk, LONG, all_home, clock, expect, ms, us};
 use crate::script::{Answer, Fault};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -64,8 +64,7 @@ pub(crate) fn real_cases() -> Vec<Case> {
             .points(0.5)
             .lesson("what-measuring-costs")
             .hints(&[
-                "Does everything else pass? Then look for a count that is read, changed and \
-                 written back in more than one step.",
+                "Which of your counts is read, changed and written back in more than one step?",
                 "`fetch_add`, or an addition under a lock that is held from reading to writing, \
                  loses nothing. A `load` and a `store` do.",
             ]),
@@ -100,8 +99,10 @@ fn pending_falls_again() {
     let snapshot = desk.snapshot(when);
     expect("pending", snapshot.pending, 4, when);
     let asked = desk.now();
-    let held = desk.need();
+    let mut held = desk.need();
     desk.at_once(asked, &format!("get_timeout(30 s) {when}, which lends at once"));
+    held.record_query();
+    desk.at_once(asked, &format!("record_query() {when}"));
     drop(held);
     desk.at_once(asked, &format!("giving a connection back {when}"));
     for (at, pending, what) in [
@@ -116,22 +117,48 @@ fn pending_falls_again() {
     }
     all_home(traders);
 
-    let held = desk.need();
+    let (first, second) = (desk.need(), desk.need());
     desk.beneath.giving_back_takes(ms(20));
-    let gives = desk.trader("thread E", move |desk| {
-        desk.at(ms(70));
-        drop(held);
-    });
+    let gives = |name, moment, held| {
+        desk.trader(name, move |desk: &Desk| {
+            desk.at(moment);
+            drop(held);
+            desk.now()
+        })
+    };
+    let gives = [gives("thread E", ms(70), first), gives("thread F", ms(75), second)];
     desk.at(ms(80));
-    let when = "at 80 ms, while thread E gives a connection back, which takes 20 ms";
+    let when = "at 80 ms, while threads E and F give connections back, which takes 20 ms";
     desk.snapshot(when);
     let asked = desk.now();
-    let other = desk.need();
+    let mut other = desk.need();
     desk.at_once(asked, &format!("get_timeout(30 s) {when}"));
-    all_home([gives]);
+    other.record_query();
+    desk.at_once(asked, &format!("record_query() {when}"));
+    let back = all_home(gives)[1];
+    if back >= ms(96) {
+        fail(
+            "thread F to have given its connection back at 95 ms, 20 ms after it began to",
+            format!("{}: it waited for thread E, which gave one back until 90 ms", clock(back)),
+        );
+    }
     drop(other);
-    let when = "when everybody has gone home";
-    expect("pending", desk.snapshot(when).pending, 0, when);
+    adds_up_in_the_end(&desk);
+}
+
+/// After four attempts in the script, and four connections that were lent besides.
+fn adds_up_in_the_end(desk: &Desk) {
+    let when = "when everybody has gone home: 5 connections, a time-out, a connect error, and a \
+                panic of the pool beneath, which may count as a connect error as well";
+    let snapshot = desk.snapshot(when);
+    expect("pending", snapshot.pending, 0, when);
+    expect("acquired", snapshot.acquired, 5, when);
+    expect("released", snapshot.released, 5, when);
+    expect("timeouts", snapshot.timeouts, 1, when);
+    if snapshot.connect_errors != 2 {
+        expect("connect_errors", snapshot.connect_errors, 1, when);
+    }
+    Watch::default().look(&snapshot);
 }
 
 /// What the attempts of a thread came to.
@@ -170,6 +197,40 @@ fn a_snapshot_is_one_moment() {
     // the same time.
     adds_up(1, &["thread A", "thread B"]);
     adds_up(2, &["thread A", "thread B", "thread C"]);
+    waits_add_up();
+}
+
+/// Each attempt takes 5 ms, and somebody looks whenever one ends.
+fn waits_add_up() {
+    let desk = Desk::open(2);
+    for _ in 0..4 {
+        desk.beneath.then(ms(5), Answer::Lend);
+    }
+    let traders = ["thread A", "thread B"].map(|name| {
+        desk.trader(name, |desk| {
+            for _ in 0..2 {
+                drop(desk.get_timeout(LONG));
+            }
+        })
+    });
+    for moment in [5, 10] {
+        desk.at(ms(moment));
+        for _ in 0..4 {
+            let now = desk.metered.snapshot();
+            let attempts = now.acquired + now.timeouts + now.connect_errors;
+            let expected = ms(5) * u32::try_from(attempts).unwrap_or(u32::MAX);
+            if now.wait_total.abs_diff(expected) > us(10) {
+                fail(
+                    format!(
+                        "wait_total {} in a snapshot with {attempts} attempts of 5 ms",
+                        clock(expected)
+                    ),
+                    format!("{}: the two are of different moments", clock(now.wait_total)),
+                );
+            }
+        }
+    }
+    all_home(traders);
 }
 
 fn adds_up(max: u32, names: &[&str]) {
@@ -189,10 +250,10 @@ fn adds_up(max: u32, names: &[&str]) {
     let mut said = String::new();
     let mut look = || {
         let now = desk.metered.snapshot();
-        let Snapshot { acquired, timeouts, connect_errors, released, in_use, .. } = now;
+        let Snapshot { acquired, timeouts, connect_errors, released, in_use, queries, .. } = now;
         let text = format!(
             "snapshot: acquired {acquired}, timeouts {timeouts}, connect_errors {connect_errors}, \
-             released {released}, in_use {in_use}"
+             released {released}, in_use {in_use}, queries {queries}"
         );
         if text != said {
             said.clone_from(&text);
@@ -237,7 +298,10 @@ impl Watch {
         if in_use > max {
             fail(
                 format!("in_use not above max, which is {max}"),
-                format!("in_use {in_use}: a connection was in use again before it was released"),
+                format!(
+                    "in_use {in_use}: a connection was in use again before it was released, or the \
+                     snapshot read the two at different moments"
+                ),
             );
         }
         let ended = now.acquired + now.timeouts + now.connect_errors;
