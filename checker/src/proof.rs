@@ -171,7 +171,9 @@ fn looks_forged(printed: &str) -> bool {
 
 /// The end of what was printed, for a sentence.
 fn last_words(printed: &str) -> String {
-    let line = printed.lines().rev().find(|line| !line.trim().is_empty());
+    // What the standard library adds about backtraces helps nobody here.
+    let is_told = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
+    let line = printed.lines().rev().find(is_told);
     line.map_or_else(String::new, |line| {
         let words: String = line.trim().chars().take(200).collect();
         format!("; its last words: {words}")

@@ -83,6 +83,10 @@ fn the_students_edition_gives_nothing_away_and_judges_alike() {
     let instructors = ["solutions", "checker/suites", "checker/attacks", "checker/src/verify"];
     assert!(!instructors.iter().any(|name| folder.join(name).exists()));
 
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    assert!(readme.contains("## If you are a student") && readme.contains("## Licence"));
+    assert!(!readme.contains("If you teach") && !readme.contains("-- verify"), "{readme}");
+
     // It is built as a student builds it. The starter earns nothing.
     let cargo = |args: &[&str]| {
         let mut cargo = Command::new(env!("CARGO"));

@@ -106,7 +106,9 @@ fn look_at(info: &PanicHookInfo<'_>) -> Seen {
     let location = info.location().and_then(|l| of_student(l.file(), l.line(), l.column()));
     Seen {
         message: info.payload_as_str().unwrap_or("a panic without a message").to_owned(),
-        location: location.or_else(|| first_student_frame(&Backtrace::force_capture().to_string())),
+        // In full: else files below the current folder lose their beginning.
+        location: location
+            .or_else(|| first_student_frame(&format!("{:#}", Backtrace::force_capture()))),
         thread: thread_name(),
     }
 }

@@ -20,8 +20,7 @@ use crate::session::Session;
 use crate::starter;
 
 /// What is copied as it is, if it is there.
-const COPIED: [&str; 15] = [
-    "README.md",
+const COPIED: [&str; 14] = [
     "COURSE.md",
     "LICENSE",
     "Cargo.lock",
@@ -56,6 +55,8 @@ pub fn run(session: &Session, folder: &Path) -> Result<ExitCode> {
     for name in COPIED {
         copy(&course.root.join(name), &folder.join(name), &|_| true)?;
     }
+    let readme = fs::read_to_string(course.root.join("README.md")).unwrap_or_default();
+    write(folder, "README.md", without_instructors(&readme).into_bytes())?;
     let src = course.root.join("checker/src");
     let kept = |path: &Path| !INSTRUCTORS.iter().any(|name| path == src.join(name));
     copy(&src, &folder.join("checker/src"), &kept)?;
@@ -107,6 +108,12 @@ pub fn run(session: &Session, folder: &Path) -> Result<ExitCode> {
 /// Whether a member of the workspace goes along.
 fn is_packed(member: &str) -> bool {
     !member.starts_with("solutions/") && !member.starts_with("checker/suites/")
+}
+
+/// A README without the section on commands that the edition does not have.
+fn without_instructors(readme: &str) -> String {
+    let sections = readme.split("\n## ").filter(|section| !section.starts_with("If you teach\n"));
+    sections.collect::<Vec<_>>().join("\n## ")
 }
 
 /// What somebody's own work left beside an exercise.

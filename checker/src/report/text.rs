@@ -133,7 +133,7 @@ fn heading(verdict: &TaskVerdict) -> String {
 
 fn build_error(verdict: &TaskVerdict) -> String {
     let message = verdict.build.message.as_deref().unwrap_or_default();
-    format!("{message}\n\n{}\n", paint(BAD, "✗ There is nothing to check yet: 0 points."))
+    format!("{message}\n\n{}\n", paint(BAD, "✗ Nothing could be checked: 0 points."))
 }
 
 fn case_line(case: &CaseVerdict, width: usize) -> String {

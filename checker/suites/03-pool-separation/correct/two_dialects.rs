@@ -156,7 +156,8 @@ impl TradingPools {
     }
 
     async fn record_at_once(&self, trade: &NewTrade) -> sqlx::Result<i64> {
-        sqlx::query_scalar(
+        // All of the answer is read: the row comes before the statement is committed.
+        let ids = sqlx::query_scalar(
             "WITH trade AS (
                  INSERT INTO trades (symbol, price, quantity, side, timestamp)
                  VALUES ($1, $2, $3, $4, $5) RETURNING id
@@ -171,8 +172,9 @@ impl TradingPools {
         .bind(trade.side.as_str())
         .bind(trade.timestamp)
         .bind(trade.side.signed(trade.quantity))
-        .fetch_one(&self.trades)
-        .await
+        .fetch_all(&self.trades)
+        .await?;
+        ids.first().copied().ok_or(sqlx::Error::RowNotFound)
     }
 
     async fn record_in_turn(&self, trade: &NewTrade) -> sqlx::Result<i64> {

@@ -73,7 +73,7 @@ impl Desk {
 
     /// Opens the lanes by another way to the same database, which must succeed.
     pub(crate) async fn open_at(&self, url: &str, limits: [Limits; 3]) -> TradingPools {
-        let connect = TradingPools::connect(url, limits, SERVER_LIMIT);
+        let connect = is_send(TradingPools::connect(url, limits, SERVER_LIMIT));
         match self.ends("`connect`", connect).await {
             Ok(pools) => pools,
             Err(error) => self.fail("`connect` to open the lanes", told(&error)).await,
@@ -182,8 +182,13 @@ impl Desk {
     pub(crate) async fn execute(&self, sql: &str) {
         let done = self.ends("the suite's own statement", self.database.execute(sql)).await;
         if let Err(error) = done {
-            let expected = format!("the suite to be able to run: {sql}");
-            self.fail(expected, error.to_string()).await;
+            let error = error.to_string();
+            let expected = if error.contains("locked") {
+                format!("no transaction to be left open, which keeps the suite from its own: {sql}")
+            } else {
+                format!("the suite to be able to run: {sql}")
+            };
+            self.fail(expected, error).await;
         }
     }
 
@@ -219,14 +224,26 @@ impl Desk {
         let left_out = ran.len().saturating_sub(SHOWN);
         got.push_str(match (ran.len(), left_out) {
             (0, _) => ", where no statement ran",
-            (_, 0) => "; statements that ran:",
-            _ => "; the last statements that ran:",
+            (_, 0) => "; statements that ran",
+            _ => "; the last statements that ran",
         });
+        if !ran.is_empty() {
+            got.push_str(if self.is_postgres() {
+                ":"
+            } else {
+                " (sqlx's own BEGIN and COMMIT do not show):"
+            });
+        }
         for statement in &ran[left_out..] {
             let _ = write!(got, "\n  {statement}");
         }
         harness::fail(expected, got)
     }
+}
+
+/// What a task could do: the compiler asks.
+fn is_send<T>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> {
+    work
 }
 
 /// Between `min` and `max` connections, and time enough to wait for them.

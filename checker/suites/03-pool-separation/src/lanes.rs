@@ -90,7 +90,8 @@ fn a_flood_stays_in_its_lane() {
                         "`{name}`, while all connections of the {flooded} lane are in use,"
                     );
                     if let Err(error) = desk.home(&what, task).await {
-                        desk.fail(format!("{what} to succeed"), told(&error)).await;
+                        let free = format!("{what} to succeed: the {lane} lane has free ones");
+                        desk.fail(free, told(&error)).await;
                     }
                 }
             }
@@ -116,7 +117,7 @@ fn a_flood_stays_in_its_lane() {
 
 fn times_out_in_its_lane() {
     on_each(&async |desk: &Desk| {
-        let times = [ms(200), ms(250), ms(300)];
+        let times = [ms(400), ms(450), ms(500)];
         let pools = desk.open_in_time(times.map(|time| waiting(1, time))).await;
         let mut held = Vec::new();
         for lane in Lane::ALL {
@@ -127,6 +128,10 @@ fn times_out_in_its_lane() {
         for (lane, time) in Lane::ALL.into_iter().zip(times) {
             stuck.extend(work(&pools, lane).into_iter().map(|work| (lane, time, work)));
         }
+        let release = tokio::spawn(async move {
+            tokio::time::sleep(FAR_TOO_LONG).await;
+            drop(held);
+        });
         for (lane, time, (name, task)) in stuck {
             let task = async move {
                 let result = task.await.unwrap_or_else(|error| resume_unwind(error.into_panic()));
@@ -134,9 +139,13 @@ fn times_out_in_its_lane() {
             };
             timed_out(desk, lane, time, name, tokio::spawn(task)).await;
         }
-        drop(held);
+        // Whoever still waits after several times his time gets one, and is found out.
+        release.abort();
     });
 }
+
+/// Several times as long as the lanes of the story let one wait.
+const FAR_TOO_LONG: Duration = Duration::from_millis(2_200);
 
 async fn timed_out(
     desk: &Desk,
@@ -149,6 +158,10 @@ async fn timed_out(
     let (result, took) = desk.home(&what, task).await;
     match result {
         Err(TradingError::Timeout(which)) if which == lane => {}
+        Ok(()) => {
+            let got = format!("Ok, with a connection that came back after {FAR_TOO_LONG:?}");
+            desk.fail(format!("Timeout({lane:?}) from {what}"), got).await;
+        }
         other => {
             desk.fail(format!("Timeout({lane:?}) from {what}"), outcome(&other)).await;
         }

@@ -38,8 +38,8 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P4",
-        "Both rows are written or neither: if one of them fails, `record_trade` returns \
-         `Database`, nothing is left of the other, and the connection serves the next trade.",
+        "Both rows are written or neither: if one of them fails, or the `COMMIT` of both, `record_trade` \
+         returns `Database`, nothing is left of either, and the connection serves the next trade.",
     ),
     (
         "P5",
@@ -59,8 +59,8 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P8",
-        "A symbol is data: whatever characters it has, it is stored and found as it is, it changes \
-         no statement, and it matches no other symbol.",
+        "A symbol is data: whatever characters it has (but for `\\0`, which PostgreSQL stores in no \
+         text), it is stored and found as it is, it changes no statement, and it matches no other symbol.",
     ),
     (
         "P9",
@@ -111,7 +111,8 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P18",
         "If the database cannot be reached, `connect` says so, with `Database` or `Timeout`. If it \
-         goes away later, requests fail within their lane's `acquire_timeout`; when sessions were \
+         goes away later, requests that wait for a connection fail within their lane's \
+         `acquire_timeout`; when sessions were \
          ended, or the database is back, requests work again without anybody's help.",
     ),
     (

@@ -171,6 +171,7 @@ fn up_to_the_limit() {
         let story = [
             ("AAPL", 30.0, true, "70 held, the limit is 100: exactly at it"),
             ("AAPL", 30.5, false, "70 held, the limit is 100"),
+            ("AAPL", 30.000_000_1, false, "70 held, the limit is 100"),
             ("AAPL", -500.0, true, "70 held, a sale of 500 and a limit of 100"),
             ("MSFT", 50.0, true, "no positions, the limit is 50: exactly at it"),
             ("MSFT", 51.0, false, "no positions, the limit is 50"),
@@ -192,7 +193,9 @@ fn up_to_the_limit() {
 }
 
 fn symbols_are_data() {
+    let long = "LONG".repeat(80);
     let symbols = [
+        long.as_str(),
         "AAPL",
         "aapl",
         " AAPL",

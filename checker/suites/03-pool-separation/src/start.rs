@@ -5,8 +5,9 @@ use std::time::Duration;
 use harness::Case;
 use pool_separation::{Lane, Limits, TradingError, TradingPools};
 use tokio::runtime::Builder;
+use tokio::time::timeout;
 
-use crate::desk::{Desk, SERVER_LIMIT, between, on_each, outcome};
+use crate::desk::{Desk, PATIENCE, SERVER_LIMIT, between, on_each, outcome};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -55,9 +56,6 @@ pub(crate) fn hard_cases() -> Vec<Case> {
     ]
 }
 
-/// Nothing can be opened here: whoever tries gets another error.
-const NOWHERE: &str = "sqlite:///there/is/no/such/folder/trading.db";
-
 fn refuses_bad_limits() {
     let bad = [
         ("max 0", between(0, 0)),
@@ -74,14 +72,22 @@ fn refuses_bad_limits() {
 }
 
 fn refused(what: &str, limits: [Limits; 3], server_limit: u32) {
+    // Whoever opens it makes it.
+    let file = std::env::temp_dir().join("nobody-opens-this.db");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let result = runtime.block_on(TradingPools::connect(NOWHERE, limits, server_limit));
-    if !matches!(result, Err(TradingError::InvalidLimits(_))) {
-        let got = match result {
-            Err(TradingError::Database(error)) => format!("an attempt to connect, and {error}"),
-            other => outcome(&other.map(|_| "open lanes")),
-        };
-        harness::fail(format!("InvalidLimits for {what}, before anything is opened"), got);
+    let connect =
+        async { timeout(PATIENCE, TradingPools::connect(&url, limits, server_limit)).await };
+    let result = runtime.block_on(connect);
+    runtime.shutdown_background();
+    let opened = if file.exists() { ", and the database was opened" } else { "" };
+    if !matches!(result, Ok(Err(TradingError::InvalidLimits(_)))) || file.exists() {
+        let got = result.map_or_else(
+            |_| format!("nothing after {} s", PATIENCE.as_secs()),
+            |result| outcome(&result.map(|_| "open lanes")),
+        );
+        let expected = format!("InvalidLimits for {what}, before anything is opened");
+        harness::fail(expected, format!("{got}{opened}"));
     }
 }
 

@@ -58,7 +58,8 @@ fn records_a_trade() {
         // A row of somebody else's, with a high number.
         desk.execute("INSERT INTO trades VALUES (99, 'OTHER', 1, 1, 'BUY', 5)").await;
         let pools = desk.open([between(1, 2); 3]).await;
-        let bought = buy("AAPL", 120.0, 264.75, 5_000_000_001);
+        // In single precision it would be another quantity.
+        let bought = buy("AAPL", 120.1, 264.75, 5_000_000_001);
         let sold = NewTrade { side: Side::Sell, ..buy("MSFT", 12.5, 392.6, 5_000_000_002) };
         let first = desk.need("`record_trade` of a purchase", pools.record_trade(&bought)).await;
         let second = desk.need("`record_trade` of a sale", pools.record_trade(&sold)).await;
@@ -76,8 +77,8 @@ fn records_a_trade() {
         let columns = ["id", "symbol", "price", "qty", "side", "time"];
         let rows = Rows::new(columns, [row(first, &bought), row(second, &sold)]);
         desk.expect_rows(TRADES, &rows, "the two trades, with the ids that were returned").await;
-        let rows = Rows::new(["symbol", "quantity"], [["AAPL", "120"], ["MSFT", "-12.5"]]);
-        desk.expect_rows(POSITIONS, &rows, "120 bought, 12.5 sold").await;
+        let rows = Rows::new(["symbol", "quantity"], [["AAPL", "120.1"], ["MSFT", "-12.5"]]);
+        desk.expect_rows(POSITIONS, &rows, "120.1 bought, 12.5 sold").await;
     });
 }
 
@@ -98,7 +99,38 @@ fn a_trade_is_whole() {
             recorded_again(desk, &pools, table).await;
             desk.expect_recorded(number + 1, "and the next trade, which could").await;
         }
+        let [refuse, relent] = at_the_commit(desk.is_postgres());
+        desk.execute(refuse).await;
+        let what = "`record_trade` of a trade that the database refuses at the COMMIT";
+        let result = desk.ends(what, pools.record_trade(&buy("AAPL", 10.0, 264.75, 1))).await;
+        if !matches!(result, Err(TradingError::Database(_))) {
+            desk.fail(format!("Database from {what}"), outcome(&result)).await;
+        }
+        desk.execute(relent).await;
+        desk.expect_recorded(2, "nothing of a trade that was refused at the COMMIT").await;
+        recorded_again(desk, &pools, "the COMMIT").await;
+        desk.expect_recorded(3, "and the next trade, which was not").await;
     });
+}
+
+/// How the database comes to refuse new trades, but only when they are committed; and no more.
+fn at_the_commit(is_postgres: bool) -> [&'static str; 2] {
+    if is_postgres {
+        [
+            "ALTER TABLE trades ADD CONSTRAINT is_known FOREIGN KEY (symbol)
+             REFERENCES risk_limits (symbol) DEFERRABLE INITIALLY DEFERRED NOT VALID",
+            "ALTER TABLE trades DROP CONSTRAINT is_known",
+        ]
+    } else {
+        [
+            "CREATE TABLE known (symbol TEXT PRIMARY KEY);
+             CREATE TABLE traded
+                 (symbol TEXT REFERENCES known (symbol) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER is_known AFTER INSERT ON trades
+                 BEGIN INSERT INTO traded VALUES (new.symbol); END",
+            "DROP TRIGGER is_known",
+        ]
+    }
 }
 
 async fn recorded_again(desk: &Desk, pools: &pool_separation::TradingPools, table: &str) {
