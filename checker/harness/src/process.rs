@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
@@ -94,7 +94,7 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
     })?;
     let ended = match deadline::receive(&verdict, info.deadline) {
         Ok(ended) => ended,
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => too_late(&info),
+        Err(computes) => too_late(&info, computes),
     };
     let passed = ended.outcome == Outcome::Passed;
     let (ran_on, left_out) = servers::said();
@@ -113,17 +113,22 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
 }
 
 /// The case is still running at its deadline: says so, and who is at what.
-fn too_late(info: &CaseInfo) -> Ended {
+fn too_late(info: &CaseInfo, computes: Option<bool>) -> Ended {
     let simulated = info.world != World::Real;
     let failure = Failure {
         expected: format!("an end within {} s", info.deadline.as_secs_f64()),
-        got: if simulated {
-            "it was still running then, although simulated time costs none: does the code spin \
-             without ever sleeping or waiting?"
-                .to_owned()
-        } else {
-            "it was still running then".to_owned()
-        },
+        got: match (simulated, computes) {
+            (true, Some(false)) => {
+                "it was still waiting then, and not for simulated time, which costs none: does it \
+                 wait for a lock that it holds itself?"
+            }
+            (true, _) => {
+                "it was still running then, although simulated time costs none: does the code spin \
+                 without ever sleeping or waiting?"
+            }
+            (false, _) => "it was still running then",
+        }
+        .to_owned(),
         location: None,
         waiting: if simulated { verdict::waiting() } else { verdict::at_work() }
             .iter()

@@ -206,9 +206,11 @@ fn failing(verdict: &TaskVerdict, case: &CaseVerdict, width: usize, lines: usize
     }
     // One that fails at once needs no particular order.
     if case.schedules > 1 {
-        let seed = case.seed.map(|seed| format!(" (seed {seed})")).unwrap_or_default();
-        let of = format!("in schedule {} of {}{seed}", case.schedules, info.schedules);
-        row("seen", &format!("{of}; the ones before it passed"));
+        let which = case.seed.map_or_else(
+            || format!("in order {} of those that the case tries", case.schedules),
+            |seed| format!("in schedule {} of {} (seed {seed})", case.schedules, info.schedules),
+        );
+        row("seen", &format!("{which}; the ones before it passed"));
     }
     text += &picture(case, width);
     text += &printed(case, lines);

@@ -171,7 +171,7 @@ impl<M: AsyncManageConnection> Pool<M> {
         todo!("the last round's report (P11)")
     }
 
-    /// Closes the pool: what is idle or just being pinged at once, what is lent out when it comes
+    /// Closes the pool: what is idle, what was being pinged, and what is lent out when it comes
     /// back. Whoever waits for a connection, or asks later, gets [`PoolError::Closed`]. The checker
     /// has ended when this returns. Closing it again does nothing.
     pub async fn close(&self) {

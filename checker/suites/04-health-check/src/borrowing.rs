@@ -1,11 +1,13 @@
 //! Getting and giving back while a round is under way: P7 to P9.
 
-use harness::Case;
+use harness::{Case, fail};
+use ledger::{Event, What};
 
 use crate::desk::{
     BEGIN, Desk, SECOND, SLACK, all_home, between, by_hand, each_second, home, ms, story,
 };
 use crate::rounds;
+use crate::words::clock;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
@@ -92,6 +94,26 @@ fn serves_during_a_ping() {
         desk.at(BEGIN + ms(50)).await;
         drop(desk.need_at(BEGIN + ms(100), "when the first ping of the round ended").await);
         home(round).await;
+    });
+    // One that says nothing keeps the others from nobody.
+    story(async || {
+        let desk = Desk::open(between(3, 3), by_hand()).await;
+        desk.exchange.query_takes(ms(100));
+        desk.exchange.silence(2);
+        let round = desk.trader("the round", async |desk| desk.check().await);
+        desk.at(BEGIN + ms(50)).await;
+        let held = desk.need("when the first ping of the round has ended").await;
+        let ended = |event: &Event| matches!(event.what, What::Pinged { alive: true, .. });
+        let first = desk.events().into_iter().find(|event| event.at >= BEGIN && ended(event));
+        if let Some(Event { at, .. }) = first
+            && desk.now() > at + SLACK
+        {
+            fail(
+                format!("a connection at {}, when the first ping of the round ended", clock(at)),
+                format!("one at {}: another connection says nothing", clock(desk.now())),
+            );
+        }
+        drop((held, round));
     });
 }
 

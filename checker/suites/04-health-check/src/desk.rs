@@ -290,6 +290,20 @@ impl Desk {
         self.events().iter().filter(|event| begun(event)).map(|event| event.at).collect()
     }
 
+    /// Fails unless this line was pinged after this moment; `when` tells it.
+    pub(crate) fn expect_pinged_after(&self, line: u32, since: Duration, when: &str) {
+        if !self.pings_of(line).iter().any(|&ping| ping > since) {
+            fail(
+                format!("the rounds to go on {when}"),
+                format!(
+                    "no ping of conn {line} between {} and {}, with a round each second",
+                    clock(since),
+                    clock(self.now())
+                ),
+            );
+        }
+    }
+
     /// Fails if a line was pinged while a trader held it.
     pub(crate) fn expect_none_pinged_while_held(&self) {
         let mut held: Vec<Conn> = Vec::new();

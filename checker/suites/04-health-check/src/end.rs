@@ -96,6 +96,14 @@ fn close_stops_the_checker() {
         desk.exchange.come_back();
         closed_at(&desk, ms(4_250), "after an outage, before anything was restored").await;
     });
+    story(async || {
+        let desk = Desk::open(between(2, 3), each_second()).await;
+        desk.at(ms(500)).await;
+        desk.exchange.cut(2);
+        desk.exchange.hang_next(1);
+        let when = "while the checker waited for a connect that never ends";
+        closed_at(&desk, 2 * SECOND, when).await;
+    });
 }
 
 /// Closes the pool at this moment; nothing is lent out.

@@ -98,7 +98,7 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P15",
         "Once connecting works again, the minimum is restored without anybody's help, after \
-         `backoff_max` and an `interval` at the latest.",
+         `backoff_max`, an `interval` and the time that connecting takes at the latest.",
     ),
     (
         "P16",

@@ -74,6 +74,18 @@ fn a_ping_has_a_time_limit() {
         desk.expect_idle(3, "after a round in which one of three did not answer").await;
     });
     story(async || {
+        let desk = Desk::open(between(2, 4), by_hand()).await;
+        desk.exchange.query_takes(ms(150));
+        let report = desk.check().await;
+        if report.removed != 0 {
+            fail(
+                "removed 0 from `check_once` when both answer after 150 ms, and ping_timeout is \
+                 200 ms",
+                format!("{report:?}"),
+            );
+        }
+    });
+    story(async || {
         let desk = Desk::open(between(3, 3), each_second()).await;
         desk.at(ms(500)).await;
         (1..=3).for_each(|line| desk.exchange.silence(line));
@@ -81,21 +93,8 @@ fn a_ping_has_a_time_limit() {
         desk.expect_idle(3, "after a round in which none of three answered within 200 ms each")
             .await;
         desk.at(4 * SECOND + ms(500)).await;
-        expect_pinged_after(&desk, 4, 3 * SECOND, "after a round in which none answered");
+        desk.expect_pinged_after(4, 3 * SECOND, "after a round in which none answered");
     });
-}
-
-fn expect_pinged_after(desk: &Desk, line: u32, since: Duration, when: &str) {
-    if !desk.pings_of(line).iter().any(|&ping| ping > since) {
-        fail(
-            format!("the rounds to go on {when}"),
-            format!(
-                "no ping of conn {line} between {} and {}, with a round each second",
-                clock(since),
-                clock(desk.now())
-            ),
-        );
-    }
 }
 
 fn one_failure_spares_the_others() {
@@ -116,24 +115,33 @@ fn one_failure_spares_the_others() {
             desk.expect_idle(4, "after a round that found one of four dead").await;
         });
     }
-    for (how, after) in [("failed", ms(0)), ("panicked", ms(0)), ("never ended", 2 * SECOND)] {
+    let limit = 4 * SECOND;
+    for (how, after) in
+        [("failed", ms(0)), ("panicked", ms(0)), ("never ended", limit), ("took 3 s", 3 * SECOND)]
+    {
         story(async || {
-            let config = PoolConfig { connection_timeout: 2 * SECOND, ..between(2, 3) };
+            let config = PoolConfig { connection_timeout: limit, ..between(2, 3) };
             let desk = Desk::open(config, each_second()).await;
             desk.at(ms(500)).await;
             desk.exchange.cut(1);
             match how {
                 "failed" => desk.exchange.refuse_next(1),
                 "panicked" => desk.exchange.panic_next(1),
-                _ => desk.exchange.hang_next(1),
+                "never ended" => desk.exchange.hang_next(1),
+                _ => desk.exchange.connect_takes(after),
             };
             // The round, the attempt, the longest pause, one more round.
             let restored = SECOND + after + SECOND + SECOND + ms(500);
             desk.at(restored).await;
-            desk.expect_idle(2, &format!("some time after a connect that {how}")).await;
+            let when = format!(
+                "at {}, after a connect that {how}, with a connection_timeout of 4 s, a round each \
+                 second, and backoff_max 1 s",
+                clock(restored)
+            );
+            desk.expect_idle(2, &when).await;
             desk.at(restored + 2 * SECOND).await;
             let when = format!("after a connect that {how}");
-            expect_pinged_after(&desk, 2, restored + ms(500), &when);
+            desk.expect_pinged_after(2, restored + ms(500), &when);
         });
     }
 }
@@ -169,6 +177,16 @@ fn an_outage_is_no_storm() {
                 "at most 40 attempts in an outage of a minute, with pauses that grow from 100 ms \
                  to 5 s",
                 format!("{} attempts", attempts.len()),
+            );
+        }
+        let pauses: Vec<_> =
+            attempts.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+        let (shortest, longest) = (pauses.iter().min(), pauses.iter().rev().take(5).max());
+        if longest < shortest.map(|pause| *pause * 2).as_ref() {
+            let told = |pause: Option<&Duration>| pause.map_or("none".to_owned(), |p| clock(*p));
+            fail(
+                "pauses that grow from 100 ms to 5 s in an outage of a minute",
+                format!("{} at first, {} in the end", told(pauses.first()), told(pauses.last())),
             );
         }
     });

@@ -64,6 +64,16 @@ fn restores_the_minimum() {
             }
         });
     }
+    // Nothing is left to ping, and the first attempt fails: a later round succeeds.
+    story(async || {
+        let desk = Desk::open(between(2, 3), each_second()).await;
+        desk.at(ms(500)).await;
+        (1..=2).for_each(|line| desk.exchange.cut(line));
+        desk.exchange.refuse_next(1);
+        desk.at(4 * SECOND + ms(500)).await;
+        let when = "at 4500 ms, three rounds after one that found both dead and could open none";
+        desk.expect_idle(2, when).await;
+    });
     // Five were open: of three dead, one is missing to the minimum.
     story(async || {
         let desk = Desk::open(between(3, 5), each_second()).await;

@@ -73,10 +73,10 @@ pub(crate) fn more_cases() -> Vec<Case> {
 
 fn pings_each_interval() {
     story(async || {
-        let desk = Desk::open(between(3, 5), each_second()).await;
-        desk.exchange.query_takes(ms(10));
+        let desk = Desk::open(between(9, 10), each_second()).await;
+        desk.exchange.query_takes(ms(5));
         desk.at(10 * SECOND + ms(500)).await;
-        for line in 1..=3 {
+        for line in 1..=9 {
             expect_pinged_each_second(&desk, line);
         }
     });
@@ -84,12 +84,12 @@ fn pings_each_interval() {
 
 fn expect_pinged_each_second(desk: &Desk, line: u32) {
     let pings = desk.pings_of(line);
-    let expected = "each of three idle connections to be pinged once a second";
+    let expected = "each of nine idle connections to be pinged once a second";
     let Some(&first) = pings.first() else {
         fail(expected, format!("no ping of conn {line} in 10.5 s"));
     };
-    // Three pings of 10 ms, one after the other, are a round as well; first in one, last in the next.
-    let most = SECOND + 2 * ms(30) + SLACK;
+    // Nine pings of 5 ms, one after the other, are a round as well; first in one, last in the next.
+    let most = SECOND + 2 * ms(45) + SLACK;
     if first > most {
         fail(expected, format!("conn {line} pinged for the first time at {}", clock(first)));
     }
@@ -135,6 +135,10 @@ fn removes_the_dead() {
         desk.at(ms(500)).await;
         desk.exchange.cut(2);
         desk.at(SECOND + ms(500)).await;
+        if desk.pings_of(2).iter().all(|&ping| ping < ms(500)) {
+            let late = "no ping of it by 1500 ms, with a round each second";
+            fail("conn 2, which was cut at 500 ms, to be pinged by the next round", late);
+        }
         desk.expect_sessions(2, "after a round in which one of three did not answer").await;
         for mut held in desk.need_all(3, "after one of three was removed").await {
             if held.id() == 2 {
@@ -180,6 +184,12 @@ fn leaves_lent_ones_alone() {
         drop(held);
         all_home([waits]).await;
         desk.expect_none_pinged_while_held();
+        desk.at(ms(6_500)).await;
+        desk.expect_pinged_after(
+            1,
+            ms(3_600),
+            "when one that was lent out for three has come back",
+        );
     });
 }
 
@@ -208,6 +218,15 @@ fn reports_its_rounds() {
         let when = "two of three are idle, and well";
         expect_report(&desk, CheckReport { pinged: 2, removed: 0, opened: 0 }, when).await;
         drop(held);
+    });
+    story(async || {
+        let desk = Desk::open(between(2, 4), by_hand()).await;
+        desk.exchange.go_offline();
+        let report = desk.check().await;
+        if report.opened != 0 {
+            let when = "when no connection could be opened";
+            fail(format!("opened 0 from `check_once` {when}"), format!("{report:?}"));
+        }
     });
     story(async || {
         let desk = Desk::open(between(2, 4), each_second()).await;
