@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use ledger::{CaseInfo, Listing, Message, Request, World};
+use ledger::{BUSIEST, CaseInfo, Listing, Message, Request, World};
 
 use crate::cancel::{Cancel, Interrupted};
 use crate::compile::Suite;
@@ -20,10 +20,8 @@ use crate::verdict::{CaseVerdict, Outcome};
 
 /// How long a process may take to get to its case.
 const TO_START: Duration = Duration::from_secs(30);
-/// The harness itself says `timed_out` at the deadline, which on a busy machine comes later: only
-/// what the case had of the machine counts. After so many deadlines the checker ends it all the same.
-const BUSY: u32 = 6;
-/// So much longer than that it may take to say so.
+/// The harness itself says `timed_out` at the deadline, which on a busy machine comes later; so long
+/// after the latest moment the checker ends it.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How cases are run.
@@ -108,7 +106,7 @@ fn case(
         if case.databases {
             request.postgres = Some(session.databases.line(session, cancel)?);
         }
-        let remains = process(program, &request, case.deadline * BUSY + GRACE, cancel)?;
+        let remains = process(program, &request, case.deadline * BUSIEST + GRACE, cancel)?;
         Ok(proof::verdict(case, remains))
     };
     let mut verdict = once()?;
