@@ -13,6 +13,7 @@ mod script;
 mod tail;
 mod text;
 mod threads;
+mod waiting;
 
 use harness::Suite;
 
@@ -130,6 +131,7 @@ pub fn suite() -> Suite {
         counting::cases(),
         judging::cases(),
         text::cases(),
+        waiting::cases(),
         threads::cases(),
         tail::cases(),
         threads::real_cases(),

@@ -1,4 +1,4 @@
-//! What many threads do at the same time: P13 to P15 and P20.
+//! What many threads do at the same time: P14, P15 and P20.
 
 use std::panic;
 use std::thread;
@@ -12,20 +12,6 @@ use crate::script::{Answer, Fault};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::new("pending_falls_again", "P13", pending_falls_again)
-            .title("who waits is counted, and nobody waits for the counting")
-            .hard()
-            .concurrent()
-            .points(0.5)
-            .lesson("counters-and-gauges")
-            .hints(&[
-                "There are four ways out of the call into the pool beneath. On which of them does \
-                 `pending` fall?",
-                "What must happen on every way out, a panic included, belongs in the `Drop` of a \
-                 value that lives as long as the attempt.",
-                "Nobody may hold a lock that others need while the pool beneath does something: \
-                 count, let go of the lock, call, and lock again to count the answer.",
-            ]),
         Case::new("a_snapshot_is_one_moment", "P14", a_snapshot_is_one_moment)
             .title("a snapshot adds up in every schedule")
             .hard()
@@ -69,96 +55,6 @@ pub(crate) fn real_cases() -> Vec<Case> {
                  loses nothing. A `load` and a `store` do.",
             ]),
     ]
-}
-
-fn pending_falls_again() {
-    let desk = Desk::open(4);
-    desk.beneath
-        .tells("thread A", ms(50), Answer::TimeOut) // at 50 ms
-        .tells("thread B", ms(30), Answer::Lend) // at 35 ms
-        .tells("thread C", ms(30), Answer::Refuse) // at 40 ms
-        .tells("thread D", ms(30), Answer::Panic); // at 45 ms
-    let names = ["thread A", "thread B", "thread C", "thread D"];
-    let traders: Vec<_> = (0..)
-        .zip(names)
-        .map(|(index, name)| {
-            desk.trader(name, move |desk| {
-                desk.at(ms(5 * index));
-                let asks = || drop(desk.get_timeout(ms(50)));
-                // Raised without a panic hook's message: it is the story's panic.
-                if panic::catch_unwind(panic::AssertUnwindSafe(asks)).is_err() {
-                    let error = "a panic of the pool beneath".to_owned();
-                    desk.beneath.write(What::GaveUp { error });
-                }
-            })
-        })
-        .collect();
-
-    desk.at(ms(20));
-    let when = "at 20 ms, while four threads wait for the pool beneath";
-    let snapshot = desk.snapshot(when);
-    expect("pending", snapshot.pending, 4, when);
-    let asked = desk.now();
-    let mut held = desk.need();
-    desk.at_once(asked, &format!("get_timeout(30 s) {when}, which lends at once"));
-    held.record_query();
-    desk.at_once(asked, &format!("record_query() {when}"));
-    drop(held);
-    desk.at_once(asked, &format!("giving a connection back {when}"));
-    for (at, pending, what) in [
-        (37, 3, "thread B got a connection"),
-        (42, 2, "thread C got a connect error"),
-        (47, 1, "the pool beneath panicked under thread D"),
-        (60, 0, "thread A timed out"),
-    ] {
-        desk.at(ms(at));
-        let when = format!("at {at} ms, after {what}");
-        expect("pending", desk.snapshot(&when).pending, pending, &when);
-    }
-    all_home(traders);
-
-    let (first, second) = (desk.need(), desk.need());
-    desk.beneath.giving_back_takes(ms(20));
-    let gives = |name, moment, held| {
-        desk.trader(name, move |desk: &Desk| {
-            desk.at(moment);
-            drop(held);
-            desk.now()
-        })
-    };
-    let gives = [gives("thread E", ms(70), first), gives("thread F", ms(75), second)];
-    desk.at(ms(80));
-    let when = "at 80 ms, while threads E and F give connections back, which takes 20 ms";
-    desk.snapshot(when);
-    let asked = desk.now();
-    let mut other = desk.need();
-    desk.at_once(asked, &format!("get_timeout(30 s) {when}"));
-    other.record_query();
-    desk.at_once(asked, &format!("record_query() {when}"));
-    let back = all_home(gives)[1];
-    if back >= ms(96) {
-        fail(
-            "thread F to have given its connection back at 95 ms, 20 ms after it began to",
-            format!("{}: it waited for thread E, which gave one back until 90 ms", clock(back)),
-        );
-    }
-    drop(other);
-    adds_up_in_the_end(&desk);
-}
-
-/// After four attempts in the script, and four connections that were lent besides.
-fn adds_up_in_the_end(desk: &Desk) {
-    let when = "when everybody has gone home: 5 connections, a time-out, a connect error, and a \
-                panic of the pool beneath, which may count as a connect error as well";
-    let snapshot = desk.snapshot(when);
-    expect("pending", snapshot.pending, 0, when);
-    expect("acquired", snapshot.acquired, 5, when);
-    expect("released", snapshot.released, 5, when);
-    expect("timeouts", snapshot.timeouts, 1, when);
-    if snapshot.connect_errors != 2 {
-        expect("connect_errors", snapshot.connect_errors, 1, when);
-    }
-    Watch::default().look(&snapshot);
 }
 
 /// What the attempts of a thread came to.
@@ -272,13 +168,13 @@ fn adds_up(max: u32, names: &[&str]) {
 
 /// Somebody who looks at one snapshot after the other.
 #[derive(Debug, Default)]
-struct Watch {
+pub(crate) struct Watch {
     before: Snapshot,
 }
 
 impl Watch {
     /// Fails unless the snapshot adds up and nothing has gone back since the last look.
-    fn look(&mut self, now: &Snapshot) {
+    pub(crate) fn look(&mut self, now: &Snapshot) {
         let Snapshot { acquired, released, in_use, max, .. } = *now;
         if released > acquired {
             fail(
