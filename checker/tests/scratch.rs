@@ -5,11 +5,11 @@
 mod stage;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, Signal, kill_process};
-use stage::{Line, Submission};
+use stage::Submission;
 
 /// Code that leaves something in the temporary folder, closed to everybody, and notes in `notes`
 /// where that is.
@@ -54,30 +54,29 @@ fn it_is_gone_however_a_case_ends() {
     assert_eq!(folders.len(), scenes.len(), "{folders:?}");
     for folder in folders {
         assert!(!folder.exists(), "{}", folder.display());
-        assert!(!folder.parent().unwrap().exists(), "{}", folder.display());
     }
 }
 
 #[test]
-fn the_next_checker_removes_what_a_killed_one_left() {
-    let notes = tempfile::tempdir().unwrap();
-    let pipe = tempfile::tempdir().unwrap();
-    let line = Line::new(pipe.path());
-    let code = leave_something(notes.path(), "here")
-        + &format!(
-            "std::fs::write({:?}, \"up\\n\").unwrap(); loop {{ std::thread::park() }}",
-            line.path.to_str().unwrap()
-        );
-    let submission = Submission::playing(&[("waits_for_the_end", code.as_str())]);
-    let mut checker = submission.checker(&["--case", "waits_for_the_end"]).spawn().unwrap();
-    line.hear().wait_for_silence();
-    let folders = noted(notes.path());
-    let [folder] = Vec::from_iter(&folders)[..] else { panic!("{folders:?}") };
-    // Not while it is in use.
-    submission.verdict(&["--case", "honest"]);
-    assert!(folder.exists());
-    kill_process(Pid::from_child(&checker), Signal::KILL).unwrap();
-    checker.wait().unwrap();
-    submission.verdict(&["--case", "honest"]);
-    assert!(!folder.parent().unwrap().exists(), "{}", folder.display());
+fn what_nobody_removed_goes_with_the_next_checker() {
+    let place = tempfile::tempdir().unwrap();
+    let [left, in_use, another] = ["pool-course-tmp-left", "pool-course-tmp-used", "another"]
+        .map(|name| place.path().join(name));
+    for folder in [&left, &in_use, &another] {
+        fs::create_dir_all(folder.join("closed")).unwrap();
+        fs::write(folder.join("closed/trading.db"), "rows").unwrap();
+        fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    // As a supervisor holds its own.
+    let used = File::open(&in_use).unwrap();
+    used.lock().unwrap();
+    let submission = Submission::playing(&[("wrong", "7")]);
+    let mut checker = submission.checker(&["--case", "wrong", "--fresh"]);
+    checker.env("TMPDIR", place.path()).output().unwrap();
+    assert!(!left.exists());
+    assert!(in_use.exists() && another.exists());
+    // So that the test can remove them.
+    for folder in [&in_use, &another] {
+        fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    }
 }
