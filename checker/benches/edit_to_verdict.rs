@@ -171,6 +171,7 @@ impl Bare {
             schedules: None,
             source: self.source.clone(),
             postgres: None,
+            deadline: None,
         };
         let request = serde_json::to_string(&request)?;
         process.stdin.take().context("piped")?.write_all(request.as_bytes())?;

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ledger::plain;
 use serde::Deserialize;
 
+use crate::cargo::COMPILER;
 use crate::course::Task;
 use crate::package::Names;
+use crate::process::Limits;
 
 /// What of `std` the simulation has.
 const SIMULATED: &str = "std::sync (Mutex, RwLock, Condvar, Once, OnceLock, LazyLock, Barrier, \
@@ -65,6 +68,11 @@ struct Span {
     label: Option<String>,
 }
 
+/// More errors than these, or warnings, are not kept: nobody reads them.
+const MOST: usize = 100;
+/// No more of the compiler's words than these are shown.
+const SHOWN: usize = 20_000;
+
 impl Message {
     /// Reads a line.
     pub fn parse(line: &[u8]) -> Result<Self> {
@@ -79,15 +87,17 @@ pub struct Diagnostics {
     warnings: Vec<Finding>,
     /// What cargo itself said.
     pub words: String,
+    /// Whether the build was ended, for it took too long.
+    pub is_late: bool,
 }
 
 impl Diagnostics {
     /// Takes in a finding.
     pub fn add(&mut self, finding: Finding) {
         let has_place = !finding.message.spans.is_empty();
-        if finding.message.level.starts_with("error") {
+        if finding.message.level.starts_with("error") && self.errors.len() < MOST {
             self.errors.push(finding);
-        } else if finding.message.level == "warning" && has_place {
+        } else if finding.message.level == "warning" && has_place && self.warnings.len() < MOST {
             self.warnings.push(finding);
         }
     }
@@ -114,7 +124,8 @@ impl Diagnostics {
         let rendered = |errors: &[&Diagnostic]| -> String {
             let own = format!("{}{}", snapshot.display(), std::path::MAIN_SEPARATOR);
             let text: String = errors.iter().filter_map(|error| error.rendered.clone()).collect();
-            text.replace(&own, &format!("{shown}/src/")).trim_end().to_owned()
+            let text = text.replace(&own, &format!("{shown}/src/"));
+            plain::cut(&plain::coloured(text.trim_end()), SHOWN).into_owned()
         };
         let errors = of(&real.graded);
         if !errors.is_empty() {
@@ -129,6 +140,9 @@ impl Diagnostics {
                 rendered(&errors)
             ));
         }
+        if let Some(sentence) = self.too_much(&[&real, &sim]) {
+            return Ok(sentence);
+        }
         for name in [&real.suite, &sim.suite] {
             let errors = of(name);
             if errors.iter().any(|error| error.message.starts_with("linking")) {
@@ -138,12 +152,52 @@ impl Diagnostics {
                 return Ok(mismatch(&errors, snapshot, shown));
             }
         }
-        let errors: Vec<_> = self.errors.iter().take(5).map(|error| &error.message).collect();
-        bail!(
+        bail!(self.of_the_course())
+    }
+
+    /// The errors of what the course itself brings, in words.
+    pub fn of_the_course(&self) -> String {
+        let errors = self.errors.iter().take(5).filter_map(|error| error.message.rendered.clone());
+        format!(
             "the course itself does not build; that is not your code's fault\n{}\n{}",
-            rendered(&errors),
+            errors.collect::<String>().trim_end(),
             self.words
         )
+    }
+
+    /// Says so if the compiler came to one of its limits over the submission, or was ended by what
+    /// it met there.
+    fn too_much(&self, worlds: &[&Names]) -> Option<String> {
+        let Limits { memory, processor, .. } = COMPILER;
+        if self.is_late {
+            return Some(String::from(
+                "the compiler did not come to an end with this code, and hardly computed: does it \
+                 include a file that never ends?",
+            ));
+        }
+        let names = worlds.iter().flat_map(|names| [&names.graded, &names.suite]);
+        let failed = |name: &String| self.words.contains(&format!("could not compile `{name}`"));
+        if !names.into_iter().any(failed) || !self.words.contains("(signal: ") {
+            return None;
+        }
+        let said = |text: &str| self.words.contains(text);
+        let grows = "does a macro, a type or a constant in it grow without end?";
+        Some(if said("memory allocation of ") || said("out of memory") || said("SIGKILL") {
+            let memory = memory.unwrap_or_default() >> 30;
+            format!("the compiler needed more than {memory} GiB of memory for this code: {grows}")
+        } else if said("SIGXCPU") {
+            let seconds = processor.map_or(0, |limit| limit.as_secs());
+            format!("the compiler computed for more than {seconds} s over this code: {grows}")
+        } else {
+            let signal = self.words.lines().find(|line| line.contains("(signal: "));
+            let signal = signal.and_then(|line| line.split_once("(signal: "));
+            let signal = signal.and_then(|(_, rest)| rest.split(')').next()).unwrap_or_default();
+            let signal = signal.split(':').next().unwrap_or(signal);
+            format!(
+                "this code ended the compiler itself (signal {signal}): an expression or a type \
+                 that is nested very deeply can do that"
+            )
+        })
     }
 }
 

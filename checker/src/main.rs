@@ -19,6 +19,7 @@ use clap::Parser;
 use crate::cancel::Interrupted;
 
 mod cancel;
+mod cargo;
 mod check;
 mod cli;
 mod commands;
@@ -38,6 +39,7 @@ mod reset;
 mod run;
 mod scratch;
 mod session;
+mod slot;
 mod snapshot;
 mod starter;
 mod store;

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value, json};
 
 use crate::course::{Course, Task};
+use crate::slot::Slot;
 use crate::snapshot::Snapshot;
 
 /// In the simulated world these are their stand-ins.
@@ -24,10 +25,12 @@ const FIXTURES: &str = "fixtures-sim";
 /// The generated workspace of a task's family.
 #[derive(Debug)]
 pub struct Workspace {
-    /// Its folder: `BASE/<family>`.
+    /// Its folder: `SLOT/<family>`.
     pub folder: PathBuf,
     /// What cargo is to build.
     pub packages: Vec<String>,
+    /// The package, among those, that stands for everything that the others depend on.
+    pub anchor: String,
 }
 
 /// The names of a task's generated packages in one of the worlds.
@@ -47,18 +50,11 @@ impl Names {
     }
 }
 
-/// Writes the packages that build a task's suite against a snapshot. What is there already and
-/// right is left alone, so that cargo finds nothing changed.
-pub fn write(course: &Course, task: &Task, snapshot: &Snapshot) -> Result<Workspace> {
-    let generator = Generator { crates: Crates::of(course)?, course, task, snapshot };
+/// Writes the packages that build a task's suite against a snapshot in a slot. What is there
+/// already and right is left alone, so that cargo finds nothing changed.
+pub fn write(course: &Course, task: &Task, snapshot: &Snapshot, slot: &Slot) -> Result<Workspace> {
+    let generator = Generator { crates: Crates::of(course)?, course, task, snapshot, slot };
     generator.write()
-}
-
-/// Where a task's snapshot is laid out to be built: always the same place, so that the compiler
-/// knows again what did not change since the last one. Not in the generated workspace, where the
-/// compiler would name it by a relative path.
-pub fn source_folder(course: &Course, task: &Task) -> PathBuf {
-    course.base.join("src").join(&task.name)
 }
 
 /// The folders of the course's own crates, on which every suite stands.
@@ -109,11 +105,12 @@ struct Generator<'a> {
     course: &'a Course,
     task: &'a Task,
     snapshot: &'a Snapshot,
+    slot: &'a Slot,
 }
 
 impl Generator<'_> {
     fn folder(&self) -> PathBuf {
-        self.course.base.join(&self.task.facts.family)
+        self.slot.workspace(&self.task.facts.family)
     }
 
     /// The tasks that are built in this workspace.
@@ -127,14 +124,14 @@ impl Generator<'_> {
     }
 
     fn write(&self) -> Result<Workspace> {
-        let source = source_folder(self.course, self.task);
+        let source = self.slot.source(self.task);
         let laid_out = self.snapshot.lay_out(&source);
         laid_out.with_context(|| format!("cannot copy the source to {}", source.display()))?;
         let folder = self.folder();
         let anchor = format!("{}-family", self.task.facts.family);
         self.write_package(&anchor, self.anchor()?)?;
         put(&folder.join(&anchor).join("lib.rs"), "")?;
-        let mut packages = vec![anchor];
+        let mut packages = vec![anchor.clone()];
         if self.is_simulated() && self.crates.folder("fixtures").is_some() {
             self.write_package(FIXTURES, self.fixtures()?)?;
         }
@@ -154,7 +151,7 @@ impl Generator<'_> {
             packages.push(names.suite);
         }
         self.write_root(&packages)?;
-        Ok(Workspace { folder, packages })
+        Ok(Workspace { folder, packages, anchor })
     }
 
     /// The workspace's own manifest, and a lock file that begins as the course's.
@@ -208,7 +205,7 @@ impl Generator<'_> {
 
     fn graded(&self, world: &str) -> Result<Value> {
         let used = self.task.facts.dependencies.iter().map(String::as_str);
-        let path = source_folder(self.course, self.task).join("lib.rs");
+        let path = self.slot.source(self.task).join("lib.rs");
         Ok(json!({
             // Cargo builds anew when this changes, whatever it makes of the files' times.
             "package": { "description": format!("snapshot {}", self.snapshot.hash) },

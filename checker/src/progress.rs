@@ -15,8 +15,8 @@ const MANY: u64 = 12;
 
 /// A step on the way to a verdict.
 pub enum Step<'a> {
-    /// Another checker builds; this one waits for it.
-    WaitingForLock,
+    /// Other checkers build wherever that can be done; this one waits for them.
+    WaitingForSlot,
     /// The first build fetches what the course depends on.
     Fetching,
     /// Cargo has built so many of so many crates.
@@ -64,7 +64,9 @@ impl Bar {
     /// Shows a step.
     pub fn show(&self, step: &Step<'_>) {
         match step {
-            Step::WaitingForLock => self.say("another checker is building here; waiting for it"),
+            Step::WaitingForSlot => {
+                self.say("other checkers are building here; waiting for one of them")
+            }
             Step::Fetching => self.say("fetching what the course depends on, this once"),
             Step::Building { done, total } => {
                 if total - done > MANY && !self.is_terminal {

@@ -6,10 +6,17 @@
 
 use std::time::Duration;
 
-use ledger::{CaseInfo, Message, Outcome as Said, Record};
+use ledger::{CaseInfo, Event, Failure, Message, Outcome as Said, Record, What, plain};
 
-use crate::process::Ended;
+use crate::process::{Ended, Limits};
 use crate::verdict::{CaseVerdict, Outcome};
+
+/// What the process of a case may have: many times what an honest one takes. The figures stand in
+/// checker/README.md.
+pub const CASE: Limits = Limits { memory: Some(1 << 30), processor: None, file: Some(1 << 30) };
+
+/// No verdict says more in its message, in characters.
+const LONGEST: usize = 1_000;
 
 /// What a case's process left behind.
 #[derive(Debug, Default)]
@@ -44,13 +51,14 @@ pub fn verdict(case: &CaseInfo, remains: Remains) -> CaseVerdict {
         (None, Err(why)) => (Outcome::Error, why.clone()),
     };
     let (outcome, message) = alone(outcome, message, &remains.ended);
+    let message = plain::cut(&plain::visible(&message), LONGEST).into_owned();
     let record = record.ok();
     let schedules = record.map_or(0, |record| record.schedules);
     let seconds = record.map_or(remains.took, |record| record.took).as_secs_f64();
     let servers = record.map(|record| (record.ran_on.clone(), record.left_out.clone()));
     let (ran_on, left_out) = servers.unwrap_or_default();
     // What it said about a failure helps even if it does not count.
-    let record = record.filter(|_| outcome != Outcome::Passed).cloned();
+    let record = record.filter(|_| outcome != Outcome::Passed).cloned().map(shown);
     let (failure, ledger, notes, seed) = record
         .map(|record| (record.failure, record.ledger, record.notes, record.seed))
         .unwrap_or_default();
@@ -68,6 +76,26 @@ pub fn verdict(case: &CaseInfo, remains: Remains) -> CaseVerdict {
         ran_on,
         left_out,
     }
+}
+
+/// The record with nothing in it that would steer a terminal: the code under test had a say in its
+/// texts.
+fn shown(mut record: Record) -> Record {
+    let show = |text: &mut String| *text = plain::visible(text).into_owned();
+    if let Some(Failure { expected, got, location, waiting }) = &mut record.failure {
+        [expected, got].into_iter().chain(waiting).for_each(show);
+        location.iter_mut().for_each(|place| show(&mut place.file));
+    }
+    record.notes.iter_mut().for_each(show);
+    for Event { thread, what, .. } in &mut record.ledger {
+        show(thread);
+        match what {
+            What::GaveUp { error } | What::Refused { error, .. } => show(error),
+            What::Note { text } => show(text),
+            _ => {}
+        }
+    }
+    record
 }
 
 /// What is wrong with the way in which the process ended.
@@ -88,6 +116,13 @@ fn broken(remains: &Remains) -> Option<(Outcome, String)> {
         return error(format!("nobody saw how the process ended: {lost}"));
     }
     if let Some(signal) = ended.signal {
+        if signal == ABORT && ran_out_of_memory(&remains.printed) {
+            let most = CASE.memory.unwrap_or_default() >> 30;
+            return error(format!(
+                "the code needed more than {most} GiB of memory: does it put more and more into \
+                 something, and never takes it out?"
+            ));
+        }
         return error(format!(
             "the process was ended by signal {}{}",
             signal_name(signal),
@@ -169,6 +204,18 @@ fn looks_forged(printed: &str) -> bool {
     printed.contains("\"outcome\"") && printed.contains("passed")
 }
 
+/// The signal of an abort.
+const ABORT: i32 = 6;
+
+/// Whether the process ended with what the standard library says when it gets no more memory.
+fn ran_out_of_memory(printed: &str) -> bool {
+    /// It may add a word on backtraces.
+    const LAST: usize = 3;
+    let says_so =
+        |line: &str| line.starts_with("memory allocation of ") && line.contains(" failed");
+    printed.lines().rev().filter(|line| !line.trim().is_empty()).take(LAST).any(says_so)
+}
+
 /// The end of what was printed, for a sentence.
 fn last_words(printed: &str) -> String {
     // What the standard library adds about backtraces helps nobody here.
@@ -189,6 +236,7 @@ fn signal_name(number: i32) -> String {
         9 => "SIGKILL (killed, perhaps for want of memory)",
         11 => "SIGSEGV (a crash, perhaps an overflow of the stack)",
         15 => "SIGTERM",
+        25 => "SIGXFSZ (it wrote more into a file than a case may, 1 GiB)",
         _ => return number.to_string(),
     };
     name.to_owned()

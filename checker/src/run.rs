@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,12 @@ const TO_START: Duration = Duration::from_secs(30);
 /// The harness itself says `timed_out` at the deadline, which on a busy machine comes later; so long
 /// after the latest moment the checker ends it.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// When so many cases of a suite have come to their deadlines, the others are hurried: what hangs
+/// everywhere is not to cost a deadline for each case in turn.
+const PATIENCE: usize = 2;
+/// They have this part of their time. No honest case uses a twentieth of it.
+const HURRIED: u32 = 5;
 
 /// How cases are run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,16 +66,21 @@ pub fn cases(
 ) -> Result<Vec<CaseVerdict>> {
     let cores = || thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let jobs = options.jobs.unwrap_or_else(cores).clamp(1, cases.len().max(1));
-    let queue = Queue::new(cases);
+    let queue = Queue::new(cases, &session.resources);
+    let late = AtomicUsize::new(0);
     let verdicts = Mutex::new(vec![None; cases.len()]);
     // One that fails for want of a process stops the others.
     let stop = cancel.child();
     let failures: Vec<anyhow::Error> = thread::scope(|scope| {
         let work = || {
             while let Some(index) = queue.take() {
-                let verdict = case(session, suite, &cases[index], options, &stop);
+                let hurried = late.load(Ordering::Relaxed) >= PATIENCE;
+                let verdict = case(session, suite, &cases[index], options, hurried, &stop);
                 queue.give_back(index);
                 let verdict = verdict.inspect_err(|_| stop.cancel())?;
+                if verdict.outcome == Outcome::TimedOut {
+                    late.fetch_add(1, Ordering::Relaxed);
+                }
                 let mut verdicts = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
                 let done = verdicts.iter().flatten().count() + 1;
                 watcher(Step::Case { verdict: &verdict, done, total: cases.len() });
@@ -95,8 +107,10 @@ fn case(
     suite: &Suite,
     case: &CaseInfo,
     options: Options,
+    hurried: bool,
     cancel: &Cancel,
 ) -> Result<CaseVerdict> {
+    let deadline = if hurried { case.deadline / HURRIED } else { case.deadline };
     let once = || -> Result<CaseVerdict> {
         let program = match case.world {
             World::Real | World::Paused => &suite.real,
@@ -106,8 +120,20 @@ fn case(
         if case.databases {
             request.postgres = Some(session.databases.line(session, cancel)?);
         }
-        let remains = process(program, &request, case.deadline * BUSIEST + GRACE, cancel)?;
-        Ok(proof::verdict(case, remains))
+        request.deadline = Some(deadline);
+        let remains = process(program, &request, deadline * BUSIEST + GRACE, cancel)?;
+        let mut verdict = proof::verdict(case, remains);
+        if hurried && verdict.outcome == Outcome::TimedOut {
+            let note = format!(
+                "it had {} s instead of {} s, for {PATIENCE} cases had come to their deadlines \
+                 already; run alone, it has all of its time",
+                deadline.as_secs_f64(),
+                case.deadline.as_secs_f64()
+            );
+            verdict.message += &format!(" ({note})");
+            verdict.notes.push(note);
+        }
+        Ok(verdict)
     };
     let mut verdict = once()?;
     if verdict.may_be_flaky() && once()?.outcome == Outcome::Passed {
@@ -124,8 +150,9 @@ fn request(suite: &Suite, case: Option<u32>, options: Options) -> Result<Request
         case,
         seed: options.seed,
         schedules: options.schedules,
-        source: suite.source.clone(),
+        source: suite.facts.source.clone(),
         postgres: None,
+        deadline: None,
     })
 }
 
@@ -136,6 +163,7 @@ fn process(program: &Path, request: &Request, limit: Duration, cancel: &Cancel) 
     let mut running = Running::start(&Order {
         program: program.to_owned(),
         env: needed_environment(),
+        limits: proof::CASE,
         input: serde_json::to_string(request)?,
         prefix: prefix.clone(),
         ..Order::default()
@@ -193,51 +221,57 @@ fn needed_environment() -> Vec<(OsString, OsString)> {
     std::env::var_os("SystemRoot").map(|root| ("SystemRoot".into(), root)).into_iter().collect()
 }
 
-/// The cases that are still to run. One whose resource is in use waits; others overtake it.
-struct Queue<'a> {
-    cases: &'a [CaseInfo],
-    state: Mutex<State<'a>>,
+/// The named things that only one case at a time may use, whichever suite it belongs to.
+#[derive(Debug, Default)]
+pub struct Resources {
+    in_use: Mutex<HashSet<String>>,
     freed: Condvar,
 }
 
-struct State<'a> {
-    waiting: Vec<usize>,
-    in_use: HashSet<&'a str>,
+impl Resources {
+    fn in_use(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The cases that are still to run. One whose resource is in use waits; others overtake it.
+struct Queue<'a> {
+    cases: &'a [CaseInfo],
+    waiting: Mutex<Vec<usize>>,
+    resources: &'a Resources,
 }
 
 impl<'a> Queue<'a> {
-    fn new(cases: &'a [CaseInfo]) -> Self {
-        let state = State { waiting: (0..cases.len()).collect(), in_use: HashSet::new() };
-        Self { cases, state: Mutex::new(state), freed: Condvar::new() }
+    fn new(cases: &'a [CaseInfo], resources: &'a Resources) -> Self {
+        Self { cases, waiting: Mutex::new((0..cases.len()).collect()), resources }
     }
 
     /// The next case that may run; waits for one, unless none is left.
     fn take(&self) -> Option<usize> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = self.resources.in_use();
         loop {
-            if state.waiting.is_empty() {
-                return None;
-            }
-            let is_free = |index: &usize| {
-                self.cases[*index]
-                    .resources
-                    .iter()
-                    .all(|name| !state.in_use.contains(name.as_str()))
-            };
-            if let Some(place) = state.waiting.iter().position(is_free) {
-                let index = state.waiting.remove(place);
-                state.in_use.extend(self.cases[index].resources.iter().map(String::as_str));
+            if let Some(index) = self.first_free(&in_use)? {
+                in_use.extend(self.cases[index].resources.iter().cloned());
                 return Some(index);
             }
-            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            in_use = self.resources.freed.wait(in_use).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
+    /// The first that is waiting for nothing, if there is one; `None` if no case is left.
+    fn first_free(&self, in_use: &HashSet<String>) -> Option<Option<usize>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free =
+            |index: &usize| self.cases[*index].resources.iter().all(|name| !in_use.contains(name));
+        let place = waiting.iter().position(is_free);
+        if waiting.is_empty() { None } else { Some(place.map(|place| waiting.remove(place))) }
+    }
+
     fn give_back(&self, index: usize) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = self.resources.in_use();
         for name in &self.cases[index].resources {
-            state.in_use.remove(name.as_str());
+            in_use.remove(name);
         }
-        self.freed.notify_all();
+        self.resources.freed.notify_all();
     }
 }

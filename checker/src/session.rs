@@ -14,6 +14,7 @@ use crate::cancel::Cancel;
 use crate::course::{Course, Task};
 use crate::databases::Databases;
 use crate::package;
+use crate::run::Resources;
 
 /// What every step needs to know.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Session {
     pub cancel: Cancel,
     /// The PostgreSQL that database cases run on.
     pub databases: Databases,
+    /// What only one case at a time may use.
+    pub resources: Resources,
     /// What else a verdict depends on: this program and the toolchain; hashed once.
     tools: OnceLock<blake3::Hash>,
 }
@@ -35,32 +38,30 @@ impl Session {
             course: Course::find()?,
             cancel: Cancel::on_interrupt()?,
             databases: Databases::default(),
+            resources: Resources::default(),
             tools: OnceLock::new(),
         })
     }
 
     /// The key of a verdict: everything that it depends on, hashed. That is the snapshot, the
-    /// suite, the crates it stands on, their versions, the toolchain and this program.
+    /// suite, and [what all suites stand on](Self::foundation).
     pub fn key(&self, task: &Task, snapshot_hash: &str) -> Result<String> {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(snapshot_hash.as_bytes());
+        hasher.update(snapshot_hash.as_bytes()).update(self.foundation()?.as_bytes());
+        let mut files = files_below(vec![task.suite.join("src")])?;
+        files.push(task.suite.join("suite.toml"));
+        Ok(self.hash_files(hasher, files))
+    }
+
+    /// What all suites stand on, hashed: the course's own crates, the versions of all others, the
+    /// toolchain and this program.
+    pub fn foundation(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
         hasher.update(self.tools()?.as_bytes());
-        let mut files = vec![
-            self.course.root.join("Cargo.toml"),
-            self.course.root.join("Cargo.lock"),
-            task.suite.join("suite.toml"),
-        ];
-        let mut folders = vec![task.suite.join("src")];
-        for own in package::own_crates(&self.course)? {
-            files.push(own.join("Cargo.toml"));
-            folders.push(own.join("src"));
-        }
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).into_iter().flatten() {
-                let path = entry?.path();
-                if path.is_dir() { folders.push(path) } else { files.push(path) }
-            }
-        }
+        let own = package::own_crates(&self.course)?;
+        let mut files = files_below(own.iter().map(|own| own.join("src")).collect())?;
+        files.extend(own.iter().map(|own| own.join("Cargo.toml")));
+        files.extend(["Cargo.toml", "Cargo.lock"].map(|name| self.course.root.join(name)));
         Ok(self.hash_files(hasher, files))
     }
 
@@ -104,6 +105,18 @@ impl Session {
         hasher.update(&rustc.stdout);
         Ok(*self.tools.get_or_init(|| hasher.finalize()))
     }
+}
+
+/// All files below these folders; those that are not there hold none.
+fn files_below(mut folders: Vec<PathBuf>) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    Ok(files)
 }
 
 /// The cargo to build with: the one that started this program, or the one on PATH.

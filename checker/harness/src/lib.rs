@@ -24,16 +24,20 @@
 //! # assert_eq!(suite().cases().len(), 1);
 //! ```
 //!
-//! Four rooms: [`case`] is what a suite says of its cases, [`verdict`] how a running case ends,
-//! [`servers`] what it ran on, and [`process`] how a process is asked for a case and proves what came
-//! of it.
+//! Its rooms: [`case`] is what a suite says of its cases, [`verdict`] how a running case ends,
+//! [`servers`] what it ran on, [`words`] times and counts as people say them, [`tasks`] (with the
+//! feature of this name) stories on a paused clock, and [`process`] how a process is asked for a case
+//! and proves what came of it.
 
 mod case;
 mod deadline;
 mod panics;
 mod process;
 mod servers;
+#[cfg(feature = "tasks")]
+pub mod tasks;
 mod verdict;
+mod words;
 
 pub use case::{Case, Plan, Suite};
 #[cfg(feature = "sim")]
@@ -41,3 +45,4 @@ pub use process::simulated;
 pub use process::{Engine, real, serve};
 pub use servers::{left_out, ran_on};
 pub use verdict::{fail, guarded, order, skip, watch};
+pub use words::{clock, connections, open_connections, times};

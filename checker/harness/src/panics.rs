@@ -5,7 +5,9 @@ use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use ledger::{Failure, Location};
+use ledger::{Failure, Location, plain};
+
+use crate::verdict::LONGEST;
 
 /// The folder whose files are the student's.
 static SOURCE: OnceLock<PathBuf> = OnceLock::new();
@@ -105,7 +107,8 @@ fn at(seen: &Seen) -> String {
 fn look_at(info: &PanicHookInfo<'_>) -> Seen {
     let location = info.location().and_then(|l| of_student(l.file(), l.line(), l.column()));
     Seen {
-        message: info.payload_as_str().unwrap_or("a panic without a message").to_owned(),
+        message: plain::cut(info.payload_as_str().unwrap_or("a panic without a message"), LONGEST)
+            .into_owned(),
         // In full: else files below the current folder lose their beginning.
         location: location
             .or_else(|| first_student_frame(&format!("{:#}", Backtrace::force_capture()))),

@@ -77,7 +77,8 @@ pub fn serve(suite: Suite, engine: Engine) -> ! {
 
 fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Result<()> {
     panics::install(request.source.clone(), |first| verdict::fail_with(first));
-    let Case { info, body } = case;
+    let Case { mut info, body } = case;
+    info.deadline = request.deadline.unwrap_or(info.deadline);
     let plan = Plan {
         first_seed: request.seed.unwrap_or(0),
         schedules: request.schedules.unwrap_or(info.schedules),

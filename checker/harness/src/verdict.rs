@@ -6,6 +6,7 @@
 //! case, whose threads all live on one thread of the system, the whole world stands still with it.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use ledger::{Event, Failure, Log, Outcome, What};
+use ledger::{Event, Failure, Log, Outcome, What, plain};
 
 use crate::panics;
 
@@ -51,6 +52,12 @@ pub(crate) fn send(ended: Ended) {
     let _ = verdict.lock().unwrap_or_else(PoisonError::into_inner).send(ended);
 }
 
+/// No text of a failure is longer than this, in characters: it may hold whatever the code under test
+/// said.
+pub(crate) const LONGEST: usize = 2_000;
+/// No more than so many events are told of, the last ones: a picture of more shows nothing.
+const MOST_EVENTS: usize = 20_000;
+
 /// Fails the case: the promise leads one to expect `expected`, and there was `got` instead.
 ///
 /// Both are read by a student, so they are phrases in plain words that continue "expected" and
@@ -64,7 +71,13 @@ pub fn skip(reason: impl Into<String>) -> ! {
     end(Outcome::Skipped, Failure { got: reason.into(), ..Failure::default() })
 }
 
-pub(crate) fn fail_with(failure: Failure) -> ! {
+pub(crate) fn fail_with(mut failure: Failure) -> ! {
+    let texts = [&mut failure.expected, &mut failure.got];
+    for text in texts.into_iter().chain(&mut failure.waiting) {
+        if let Cow::Owned(short) = plain::cut(text, LONGEST) {
+            *text = short;
+        }
+    }
     end(Outcome::Failed, failure)
 }
 
@@ -92,8 +105,9 @@ pub fn guarded<T>(body: impl FnOnce() -> T) -> T {
 }
 
 fn payload_text(payload: &(dyn Any + Send)) -> Option<String> {
-    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.map(|text| plain::cut(text, LONGEST).into_owned())
 }
 
 /// From now on, the case's picture is drawn from this log. The one that was watched before is
@@ -118,7 +132,21 @@ pub(crate) fn begin_schedule() {
 /// What the watched log holds.
 pub(crate) fn events() -> Vec<Event> {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
-    log.as_ref().map(Log::events).unwrap_or_default()
+    let mut events = log.as_ref().map(Log::events).unwrap_or_default();
+    events.drain(..events.len().saturating_sub(MOST_EVENTS));
+    for Event { thread, what, .. } in &mut events {
+        let text = match what {
+            What::GaveUp { error } | What::Refused { error, .. } => Some(error),
+            What::Note { text } => Some(text),
+            _ => None,
+        };
+        for text in text.into_iter().chain([thread]) {
+            if let Cow::Owned(short) = plain::cut(text, LONGEST) {
+                *text = short;
+            }
+        }
+    }
+    events
 }
 
 /// Which threads have not come to an end, and what they were last seen to do: what can be said of

@@ -55,6 +55,7 @@ fn listing() -> Listing {
         schedules: None,
         source: PathBuf::new(),
         postgres: None,
+        deadline: None,
     };
     match messages(&send(&request)).pop() {
         Some(Message::Listing(listing)) => listing,
@@ -151,6 +152,7 @@ fn a_case_that_does_not_exist_is_an_error() {
         schedules: None,
         source: PathBuf::new(),
         postgres: None,
+        deadline: None,
     };
     let output = send(&request);
     assert_eq!(output.status.code(), Some(2));

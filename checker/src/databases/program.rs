@@ -76,5 +76,5 @@ fn write(session: &Session, crates: &Crates, fixtures: &Path, key: &str) -> Resu
         "workspace": {},
     });
     package::write_root(&session.course, &folder, &manifest)?;
-    Ok(Workspace { folder, packages: vec![NAME.to_owned()] })
+    Ok(Workspace { folder, packages: vec![NAME.to_owned()], anchor: NAME.to_owned() })
 }

@@ -37,7 +37,7 @@ const DYING: Duration = Duration::from_secs(5);
 /// How long the pipes may take to run dry once every process is gone.
 const DRAIN: Duration = Duration::from_secs(1);
 /// A line longer than this is not kept.
-const LONGEST_LINE: usize = 64 << 20;
+const LONGEST_LINE: usize = 16 << 20;
 
 /// What to start.
 #[derive(Debug, Default)]
@@ -50,12 +50,26 @@ pub struct Order {
     pub folder: Option<PathBuf>,
     /// Its whole environment, but for the place of its temporary files: it gets one of its own.
     pub env: Vec<(OsString, OsString)>,
+    /// What it may have.
+    pub limits: Limits,
     /// A line for its stdin, which is then closed.
     pub input: String,
     /// Lines of its stdout that begin so are events; all else that it prints is captured.
     pub prefix: String,
     /// Whether what it writes to stderr is an event as well, as it comes.
     pub relay_stderr: bool,
+}
+
+/// What a process, and each one that it starts, may have at most; `None`: what the system gives.
+/// Where the system has no such limits, they are not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of memory of its own.
+    pub memory: Option<u64>,
+    /// Time that it computes.
+    pub processor: Option<Duration>,
+    /// Bytes of a file that it writes.
+    pub file: Option<u64>,
 }
 
 /// What a process does that its watcher wants to know.

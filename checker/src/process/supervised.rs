@@ -28,6 +28,7 @@ impl Tree {
         let mut command = Command::new("/proc/self/exe");
         command
             .arg(supervisor::NAME)
+            .arg(serde_json::to_string(&order.limits)?)
             .arg(scratch::root())
             .arg(&order.program)
             .args(&order.args)

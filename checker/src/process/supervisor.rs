@@ -9,7 +9,7 @@
 //! The line is a socket on stdin: one line comes in, which is for the process's stdin; one goes
 //! out, the [`Ended`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{self, Pid, Resource, Rlimit, Signal, WaitOptions};
 
-use super::{Ended, no_folder};
+use super::{Ended, Limits, no_folder};
 use crate::scratch::{Folder, VARIABLES};
 
 /// The argument that makes the checker a supervisor.
@@ -32,16 +32,41 @@ pub const NAME: &str = "supervise";
 /// How long the descendants may take to die of SIGKILL.
 const DYING: Duration = Duration::from_secs(2);
 
-/// Supervises; `args` are where to make the folder for temporary files, the program, and its
-/// arguments.
+/// Supervises; `args` are the limits, where to make the folder for temporary files, the program, and
+/// its arguments.
 pub fn main(mut args: impl Iterator<Item = OsString>) {
     let Ok(line) = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else { return };
-    let [root, program] = [args.next(), args.next()].map(Option::unwrap_or_default);
-    let ended = supervise(Path::new(&root), program, args, &line)
+    let [limits, root, program] =
+        [args.next(), args.next(), args.next()].map(Option::unwrap_or_default);
+    let ended = limit(&limits)
+        .and_then(|()| supervise(Path::new(&root), program, args, &line))
         .unwrap_or_else(|error| Ended { lost: Some(error.to_string()), ..Ended::default() });
     if let Ok(report) = serde_json::to_string(&ended) {
         let _ = (&line).write_all(report.as_bytes());
     }
+}
+
+/// Limits this process, and by that all that it starts, which inherit it. A supervisor itself
+/// needs next to nothing.
+fn limit(limits: &OsStr) -> io::Result<()> {
+    let Limits { memory, processor, file } = serde_json::from_slice(limits.as_encoded_bytes())?;
+    // A crash is reported in words; its core would only fill the disk.
+    let wanted = [
+        (Resource::Core, Some(0), 0),
+        (Resource::Data, memory, 0),
+        // At the very end of its time it would be killed without a reason.
+        (Resource::Cpu, processor.map(|limit| limit.as_secs()), 5),
+        (Resource::Fsize, file, 0),
+    ];
+    for (resource, most, more) in wanted {
+        let Some(most) = most else { continue };
+        // Who is held to less already cannot be given more.
+        let given = process::getrlimit(resource).maximum;
+        let bound = |most: u64| Some(given.map_or(most, |given| given.min(most)));
+        let limit = Rlimit { current: bound(most), maximum: bound(most + more) };
+        process::setrlimit(resource, limit)?;
+    }
+    Ok(())
 }
 
 fn supervise(
@@ -51,8 +76,6 @@ fn supervise(
     line: &UnixStream,
 ) -> io::Result<Ended> {
     process::set_child_subreaper(Some(process::getpid()))?;
-    // A crash is reported in words; its core would only fill the disk.
-    process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let mut hearing = BufReader::new(line.try_clone()?);
     let mut input = String::new();
     hearing.read_line(&mut input)?;

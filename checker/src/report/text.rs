@@ -5,6 +5,7 @@ use std::ptr;
 use anstyle::{AnsiColor, Style};
 
 use ledger::Level;
+use ledger::plain::visible;
 
 use super::timeline;
 use crate::commands::Standing;
@@ -368,7 +369,7 @@ pub fn labelled(label: &str, words: &str, width: usize) -> String {
 /// Without anything that steers a terminal.
 fn plain(text: &str) -> String {
     let text = anstream::adapter::strip_str(text).to_string();
-    text.chars().filter(|letter| !letter.is_control() || *letter == '\n').collect()
+    visible(&text.replace('\t', "    ")).into_owned()
 }
 
 fn shorten(text: &str, room: usize) -> String {

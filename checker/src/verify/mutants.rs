@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::starter::generate;
 use crate::verify::faulty::apply_diff;
 use crate::verify::judge::Finding;
-use crate::verify::pipeline::{Pipeline, Ran};
+use crate::verify::pipeline::{Cases, Order, Pipeline, Ran};
 use crate::verify::report::{Report, Row};
 use crate::verify::variant::Kind;
 
@@ -76,8 +76,9 @@ pub fn run(
     ));
     report.expect(mutants.len());
     let (mut unviable, mut killed, mut survivors) = (0, 0, Vec::new());
-    let sources: Vec<&str> = mutants.iter().map(|(_, source)| source.as_str()).collect();
-    pipeline.run(&sources, true, |index, Ran { verdict, .. }| {
+    let orders: Vec<Order<'_>> =
+        mutants.iter().map(|(_, source)| Order { source, cases: Cases::UntilOneFails }).collect();
+    pipeline.run(&orders, |index, Ran { verdict, .. }| {
         let name = &mutants[index].0;
         if !verdict.build.ok {
             unviable += 1;

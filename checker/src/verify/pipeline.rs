@@ -1,12 +1,15 @@
-//! Runs one variant after the other; while the cases of one run, the next is being built.
+//! Runs variants, several at once: while the cases of some run, others are being built.
+//!
+//! Each is built by itself in a slot and judged by its own processes, as a submission is; only their
+//! order in time is the crew's. What is found is handed on in the variants' order.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
-use std::sync::mpsc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 
-use anyhow::{Context, Result};
-use ledger::{CaseInfo, Listing};
+use anyhow::{Context, Result, bail};
+use ledger::{CaseInfo, Level, Listing};
 
 use crate::cancel::Cancel;
 use crate::compile::{self, Built, Suite};
@@ -14,8 +17,32 @@ use crate::course::Task;
 use crate::progress::Step;
 use crate::run;
 use crate::session::Session;
+use crate::slot;
 use crate::snapshot::Snapshot;
 use crate::verdict::{BuildVerdict, CaseVerdict, State, TaskVerdict};
+
+/// So many variants are under way for each core: while one is built, another one's cases run.
+const UNDER_WAY: usize = 2;
+
+/// A variant to run, and what of its suite.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Its `lib.rs`.
+    pub source: &'a str,
+    /// Which cases.
+    pub cases: Cases<'a>,
+}
+
+/// Which cases of a variant are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cases<'a> {
+    /// All.
+    All,
+    /// All, until one has failed.
+    UntilOneFails,
+    /// The core ones, and this one.
+    CoreAnd(&'a str),
+}
 
 /// A variant that has been through it.
 #[derive(Clone)]
@@ -24,8 +51,13 @@ pub struct Ran {
     pub verdict: TaskVerdict,
     /// The suite built against it, if it compiles.
     pub suite: Option<Suite>,
+}
+
+impl Ran {
     /// How many warnings the compiler has for it.
-    pub warnings: usize,
+    pub fn warnings(&self) -> usize {
+        self.suite.as_ref().map_or(0, |suite| suite.facts.warnings)
+    }
 }
 
 /// The way of a task's variants from source to verdict.
@@ -33,11 +65,12 @@ pub struct Pipeline<'a> {
     session: &'a Session,
     task: &'a Task,
     listing: OnceLock<Listing>,
+    builds: Permits,
 }
 
 impl<'a> Pipeline<'a> {
     pub fn new(session: &'a Session, task: &'a Task) -> Self {
-        Self { session, task, listing: OnceLock::new() }
+        Self { session, task, listing: OnceLock::new(), builds: Permits::new(slot::cores()) }
     }
 
     /// What the suite holds; known once a variant has compiled.
@@ -45,47 +78,66 @@ impl<'a> Pipeline<'a> {
         self.listing.get().cloned().context("no variant compiles")
     }
 
-    /// Runs all of these and hands each on, in order, until `each` returns false; then says so.
-    /// With `first_failure`, a variant's other cases are ended when one has failed.
+    /// Runs all of these and hands each on, in order, until `each` returns false; then says so. The
+    /// first one is alone: if it is not as it should be, nothing else is worth the time.
     pub fn run(
         &self,
-        sources: &[&str],
-        first_failure: bool,
+        orders: &[Order<'_>],
         mut each: impl FnMut(usize, Ran) -> bool,
     ) -> Result<bool> {
         let cancel = self.session.cancel.child();
-        let (send, built) = mpsc::sync_channel(1);
+        let Some(first) = orders.first() else { return Ok(true) };
+        let first = self.through(*first, &cancel)?;
+        if !each(0, first.clone()) {
+            return Ok(false);
+        }
+        // What is the same in every respect is run once.
+        let mut originals: HashMap<(&str, Cases<'_>), usize> = HashMap::new();
+        let original: Vec<usize> = (0..orders.len())
+            .map(|index| {
+                *originals.entry((orders[index].source, orders[index].cases)).or_insert(index)
+            })
+            .collect();
+        let to_run: Vec<usize> =
+            (1..orders.len()).filter(|index| original[*index] == *index).collect();
+        let next = AtomicUsize::new(0);
+        let (send, ran) = mpsc::channel();
         thread::scope(|scope| {
-            let builder = scope.spawn(|| {
-                let send = send;
-                for (index, source) in sources.iter().enumerate() {
-                    let built = self.build(source, &cancel)?;
-                    if send.send((index, built)).is_err() {
+            let work = |send: mpsc::Sender<(usize, Result<Ran>)>| {
+                while let Some(index) = to_run.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let ran = self.through(orders[*index], &cancel);
+                    if send.send((*index, ran)).is_err() {
                         break;
                     }
                 }
-                Ok(())
-            });
-            let mut seen: HashMap<&str, Ran> = HashMap::new();
-            let mut goes_on = Ok(true);
-            for (index, built) in &built {
-                let ran = match seen.get(sources[index]) {
-                    Some(ran) => Ok(ran.clone()),
-                    None => self.judge(built, first_failure, &cancel),
+            };
+            for _ in 0..slot::cores() * UNDER_WAY {
+                let send = send.clone();
+                scope.spawn(move || work(send));
+            }
+            drop(send);
+            let mut done: BTreeMap<usize, Ran> = BTreeMap::from([(0, first)]);
+            for index in 1..orders.len() {
+                let goes_on = loop {
+                    if let Some(ran) = done.get(&original[index]) {
+                        break Ok(each(index, ran.clone()));
+                    }
+                    match ran.recv() {
+                        Ok((index, Ok(ran))) => drop(done.insert(index, ran)),
+                        Ok((_, Err(error))) => break Err(error),
+                        Err(_) => bail!("a variant was not run"),
+                    }
                 };
-                goes_on = ran.map(|ran| {
-                    seen.insert(sources[index], ran.clone());
-                    each(index, ran)
-                });
                 if !matches!(goes_on, Ok(true)) {
                     cancel.cancel();
-                    break;
+                    return goes_on;
+                }
+                // Its suite may be tidied away, unless another one is the same.
+                if !original[index + 1..].contains(&original[index]) {
+                    done.remove(&original[index]);
                 }
             }
-            drop(built);
-            // A builder that was told to stop has nothing to add.
-            let builder = builder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            if matches!(goes_on, Ok(true)) { builder.and(goes_on) } else { goes_on }
+            Ok(true)
         })
     }
 
@@ -99,12 +151,17 @@ impl<'a> Pipeline<'a> {
         run::cases(self.session, suite, cases, options, &|_| {}, &self.session.cancel)
     }
 
-    fn build(&self, source: &str, cancel: &Cancel) -> Result<Built> {
-        let snapshot = Snapshot::of_text(source);
-        compile::build(self.session, self.task, &snapshot, "variant", &|_| {}, cancel)
+    /// A variant's whole way.
+    fn through(&self, order: Order<'_>, cancel: &Cancel) -> Result<Ran> {
+        let snapshot = Snapshot::of_text(order.source);
+        let built = {
+            let _permit = self.builds.take();
+            compile::build(self.session, self.task, &snapshot, "variant", &|_| {}, cancel)?
+        };
+        self.judge(built, order.cases, cancel)
     }
 
-    fn judge(&self, built: Built, first_failure: bool, cancel: &Cancel) -> Result<Ran> {
+    fn judge(&self, built: Built, wanted: Cases<'_>, cancel: &Cancel) -> Result<Ran> {
         let mut verdict = TaskVerdict {
             task: self.task.name.clone(),
             title: self.task.facts.title.clone(),
@@ -119,42 +176,70 @@ impl<'a> Pipeline<'a> {
             Ok(suite) => suite,
             Err(message) => {
                 verdict.build.message = Some(message);
-                return Ok(Ran { verdict, suite: None, warnings: 0 });
+                return Ok(Ran { verdict, suite: None });
             }
         };
         if self.listing.get().is_none() {
             let _ = self.listing.set(run::listing(&suite, cancel)?);
         }
         verdict.build.ok = true;
-        verdict.cases = self.cases(&suite, first_failure, cancel)?;
+        verdict.cases = self.cases(&suite, wanted, cancel)?;
         verdict.state = TaskVerdict::state_of(&verdict.cases);
-        Ok(Ran { verdict, suite: Some(suite), warnings: built.warnings })
+        Ok(Ran { verdict, suite: Some(suite) })
     }
 
-    fn cases(
-        &self,
-        suite: &Suite,
-        first_failure: bool,
-        cancel: &Cancel,
-    ) -> Result<Vec<CaseVerdict>> {
-        let cases = self.listing()?.cases;
+    fn cases(&self, suite: &Suite, wanted: Cases<'_>, cancel: &Cancel) -> Result<Vec<CaseVerdict>> {
+        let mut cases = self.listing()?.cases;
+        if let Cases::CoreAnd(name) = wanted {
+            cases.retain(|case| case.level == Level::Core || case.name == name);
+        }
         let ended = cancel.child();
-        let failed = std::sync::Mutex::new(Vec::new());
+        let failed = Mutex::new(Vec::new());
         let watch = |step: Step<'_>| {
             if let Step::Case { verdict, .. } = step
-                && first_failure
+                && wanted == Cases::UntilOneFails
                 && !verdict.is_fine()
             {
-                failed
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .push(verdict.clone());
+                lock(&failed).push(verdict.clone());
                 ended.cancel();
             }
         };
         let ran = run::cases(self.session, suite, &cases, run::Options::default(), &watch, &ended);
-        let failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         // An interruption that this brought about itself is what it wanted to know.
         if !failed.is_empty() && !cancel.is_set() { Ok(failed) } else { ran }
     }
+}
+
+/// So many may do something at once.
+struct Permits {
+    free: Mutex<usize>,
+    given_back: Condvar,
+}
+
+/// One of them; given back when it is dropped.
+struct Permit<'a>(&'a Permits);
+
+impl Permits {
+    fn new(count: usize) -> Self {
+        Self { free: Mutex::new(count), given_back: Condvar::new() }
+    }
+
+    fn take(&self) -> Permit<'_> {
+        let free = lock(&self.free);
+        let free = self.given_back.wait_while(free, |free| *free == 0);
+        *free.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Permit(self)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.free) += 1;
+        self.0.given_back.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

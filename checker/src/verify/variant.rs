@@ -11,6 +11,7 @@ use crate::course::{Course, Task};
 use crate::starter::generate;
 use crate::starter::solution::Solution;
 use crate::verify::faulty::Faulty;
+use crate::verify::pipeline::{Cases, Order};
 
 /// What a variant is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -56,6 +57,16 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// What of the suite it is run through: as much as is needed to say how it fares.
+    pub fn order(&self) -> Order<'_> {
+        let cases = match &self.expect {
+            Expect::Killed(fault) => Cases::CoreAnd(&fault.case),
+            Expect::Less => Cases::UntilOneFails,
+            Expect::Full | Expect::Nothing | Expect::NotLess => Cases::All,
+        };
+        Order { source: &self.source, cases }
+    }
+
     /// The case that must catch it.
     pub fn expected_case(&self) -> Option<&str> {
         match &self.expect {

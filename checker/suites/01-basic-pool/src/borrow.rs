@@ -1,8 +1,8 @@
 //! Borrowing and giving back on one thread: P3 to P6.
 
-use harness::{Case, fail};
+use harness::{Case, clock, fail};
 
-use crate::desk::{Desk, between, clock, ms};
+use crate::desk::{Desk, between, ms};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use basic_pool::{Pool, PoolConfig, PoolError, PooledConnection};
 use fixtures::exchange::{Exchange, ExchangeError, Line, Manager};
-use harness::fail;
+use harness::{clock, fail, open_connections};
 use ledger::{Conn, What};
 
 /// How late something may be that should happen at once: not a thread's real slowness (time is
@@ -167,7 +167,7 @@ impl Desk {
     pub(crate) fn expect_sessions(&self, expected: usize, when: &str) {
         let sessions = self.exchange.sessions();
         if sessions != expected {
-            fail(format!("{} {when}", open(expected)), open(sessions));
+            fail(format!("{} {when}", open_connections(expected)), open_connections(sessions));
         }
     }
 
@@ -175,7 +175,10 @@ impl Desk {
     pub(crate) fn expect_peak(&self, max: usize, why: &str) {
         let peak = self.exchange.peak_sessions();
         if peak > max {
-            fail(format!("at most {} at any moment", open(max)), format!("{peak} at once{why}"));
+            fail(
+                format!("at most {} at any moment", open_connections(max)),
+                format!("{peak} at once{why}"),
+            );
         }
     }
 }
@@ -252,24 +255,5 @@ pub(crate) fn outcome(result: &Outcome<Held>) -> String {
     match result {
         Ok(held) => format!("a connection (conn {})", held.id()),
         Err(error) => told(error),
-    }
-}
-
-/// A moment or a span, as people say it.
-pub(crate) fn clock(time: Duration) -> String {
-    let micros = time.as_micros();
-    if micros.is_multiple_of(1_000) {
-        format!("{} ms", micros / 1_000)
-    } else {
-        format!("{}.{:03} ms", micros / 1_000, micros % 1_000)
-    }
-}
-
-/// So many connections are open, as people say it.
-fn open(count: usize) -> String {
-    match count {
-        0 => "no connection open".to_owned(),
-        1 => "1 connection open".to_owned(),
-        n => format!("{n} connections open"),
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use basic_pool::{PoolConfig, PoolError};
-use harness::{Case, fail};
+use harness::{Case, clock, fail};
 
-use crate::desk::{Desk, SLACK, all_home, between, clock, ms, outcome};
+use crate::desk::{Desk, SLACK, all_home, between, ms, outcome};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

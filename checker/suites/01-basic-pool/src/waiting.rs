@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use basic_pool::PoolError;
 use fixtures::exchange::Exchange;
-use harness::{Case, fail};
+use harness::{Case, clock, fail};
 
-use crate::desk::{Desk, LONG, SLACK, all_home, between, clock, ms, outcome, told};
+use crate::desk::{Desk, LONG, SLACK, all_home, between, ms, outcome, told};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pool_metrics::{BOUNDS, Snapshot};
 
-use crate::desk::clock;
+use harness::clock;
 
 /// A day at the pool, told attempt by attempt. All that the snapshot holds fits together.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use harness::fail;
+use harness::{clock, fail};
 use ledger::{Conn, What};
 use pool_metrics::{Metered, MeteredConnection, Snapshot};
 
@@ -162,20 +162,5 @@ pub(crate) fn expect(field: &str, got: impl Into<u64>, expected: u64, when: &str
     let got = got.into();
     if got != expected {
         fail(format!("{field} {expected} in a snapshot {when}"), format!("{field} {got}"));
-    }
-}
-
-/// A moment or a span, as people say it.
-pub(crate) fn clock(time: Duration) -> String {
-    if time == Duration::MAX {
-        return "Duration::MAX".to_owned();
-    }
-    let (millis, rest) = (time.as_nanos() / 1_000_000, time.as_nanos() % 1_000_000);
-    let decimals = format!("{rest:06}");
-    match (rest, millis) {
-        (0, 0..1_000) => format!("{millis} ms"),
-        (0, _) if millis.is_multiple_of(100) => format!("{} s", time.as_secs_f64()),
-        (0, _) => format!("{millis} ms"),
-        _ => format!("{millis}.{} ms", decimals.trim_end_matches('0')),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Case, fail};
+use harness::{Case, clock, fail};
 use pool_metrics::{Health, Snapshot};
 
 use crate::day::Day;
-use crate::desk::{Desk, clock, ms, us};
+use crate::desk::{Desk, ms, us};
 use crate::script::Answer;
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Case, fail};
+use harness::{Case, clock, fail};
 use pool_metrics::{Health, Snapshot};
 
 use crate::day::{Day, thousands};
-use crate::desk::{Desk, clock, expect, ms, us};
+use crate::desk::{Desk, expect, ms, us};
 use crate::judging::expect_health;
 use crate::script::Answer;
 

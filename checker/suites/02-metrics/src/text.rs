@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use harness::{Case, fail};
+use harness::{Case, clock, fail};
 use pool_metrics::{BOUNDS, Snapshot};
 
-use crate::desk::{Desk, clock, ms, us};
+use crate::desk::{Desk, ms, us};
 use crate::exposition::{self, Metric};
 use crate::script::Answer;
 

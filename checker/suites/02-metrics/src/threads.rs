@@ -3,11 +3,11 @@
 use std::panic;
 use std::thread;
 
-use harness::{Case, fail};
+use harness::{Case, clock, fail};
 use ledger::What;
 use pool_metrics::Snapshot;
 
-use crate::desk::{Desk, LONG, all_home, clock, expect, ms, us};
+use crate::desk::{Desk, LONG, all_home, expect, ms, us};
 use crate::script::{Answer, Fault};
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -2,10 +2,10 @@
 
 use std::panic;
 
-use harness::{Case, fail};
+use harness::{Case, clock, fail};
 use ledger::What;
 
-use crate::desk::{Desk, all_home, clock, expect, ms};
+use crate::desk::{Desk, all_home, expect, ms};
 use crate::script::Answer;
 use crate::threads::Watch;
 

@@ -2,10 +2,10 @@
 //! the words in which a failure is told.
 
 use std::fmt::Write;
-use std::panic;
 use std::time::Duration;
 
 use fixtures::db::{Contents, Database, Kind, Mismatch, NewTrade, Rows, Side, servers};
+use harness::tasks::{ends_within, joined};
 use pool_separation::{Lane, Limits, TradingError, TradingPools};
 use sqlx::Any;
 use sqlx::pool::PoolConnection;
@@ -144,19 +144,15 @@ impl Desk {
 
     /// What something comes to that must come to an end.
     pub(crate) async fn ends<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
-        if let Ok(value) = timeout(PATIENCE, work).await {
-            return value;
+        match ends_within(PATIENCE, work).await {
+            Ok(value) => value,
+            Err(late) => self.fail(format!("{what} to come to an end"), late.to_string()).await,
         }
-        let late = format!("it was still waiting after {} s", PATIENCE.as_secs());
-        self.fail(format!("{what} to come to an end"), late).await
     }
 
     /// Waits for a trader to go home; a panic of his is the case's.
     pub(crate) async fn home<T>(&self, what: &str, trader: JoinHandle<T>) -> T {
-        match self.ends(what, trader).await {
-            Ok(value) => value,
-            Err(error) => panic::resume_unwind(error.into_panic()),
-        }
+        joined(self.ends(what, trader).await)
     }
 
     /// Waits until it is so, or fails; `what` continues "expected".

@@ -149,6 +149,10 @@ fn fits_the_server() {
     on_each(&async |desk: &Desk| {
         let limits = [lane(2), lane(3), lane(1)];
         let connect = TradingPools::connect(desk.database.url(), limits, 6);
-        desk.need("`connect` with 2 + 3 + 1 connections on a server that takes 6", connect).await;
+        desk.need(
+            "`connect` with 2 + 3 + 1 connections on a server that takes 6",
+            Box::pin(connect),
+        )
+        .await;
     });
 }

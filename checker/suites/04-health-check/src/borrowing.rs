@@ -1,13 +1,11 @@
 //! Getting and giving back while a round is under way: P7 to P9.
 
-use harness::{Case, fail};
+use harness::tasks::{all_home, home};
+use harness::{Case, clock, fail};
 use ledger::{Event, What};
 
-use crate::desk::{
-    BEGIN, Desk, SECOND, SLACK, all_home, between, by_hand, each_second, home, ms, story,
-};
+use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
 use crate::rounds;
-use crate::words::clock;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![

@@ -1,12 +1,9 @@
 //! Futures that are dropped half-way: P19.
 
-use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::task::Poll;
-
 use harness::Case;
+use harness::tasks::{Cut, home};
 
-use crate::desk::{BEGIN, Desk, SECOND, between, by_hand, home, ms, order};
+use crate::desk::{BEGIN, Desk, SECOND, at_each_poll, between, by_hand, ms};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -24,58 +21,6 @@ pub(crate) fn cases() -> Vec<Case> {
                  was counted up, does not.",
             ]),
     ]
-}
-
-/// When a future is dropped: after how many polls, and whether at once or only when it has been
-/// woken and would be polled once more.
-#[derive(Clone, Copy, Debug)]
-struct Cut {
-    polls: usize,
-    woken: bool,
-}
-
-impl Cut {
-    fn told(self) -> String {
-        let Self { polls, woken } = self;
-        match (polls, woken) {
-            (0, _) => "before its first poll".to_owned(),
-            (polls, false) => format!("after poll number {polls}"),
-            (polls, true) => format!("after poll number {polls}, when it had just been woken"),
-        }
-    }
-
-    /// Polls `work` up to the cut and drops it there; its value, if it is quicker.
-    async fn apply<F: Future>(self, work: F) -> Option<F::Output> {
-        let mut work = Some(Box::pin(work));
-        let mut polled = 0;
-        poll_fn(|context| {
-            let Some(running) = work.as_mut().filter(|_| polled < self.polls) else {
-                work = None;
-                return Poll::Ready(None);
-            };
-            polled += 1;
-            let poll = running.as_mut().poll(context).map(Some);
-            if poll.is_pending() && polled == self.polls && !self.woken {
-                work = None;
-                return Poll::Ready(None);
-            }
-            poll
-        })
-        .await
-    }
-}
-
-/// Tells a story once for each way to cut it, until it ends by itself.
-fn at_each_poll(tell: impl AsyncFn(Cut) -> bool) {
-    for woken in [false, true] {
-        for polls in 0.. {
-            let done = Cell::new(false);
-            order(async || done.set(tell(Cut { polls, woken }).await));
-            if done.get() {
-                break;
-            }
-        }
-    }
 }
 
 fn cancelling_loses_nothing() {
@@ -136,7 +81,7 @@ impl Get {
         if let Some(round) = round {
             home(round).await;
         }
-        let when = format!("after a `get` {} was dropped {}", self.told(), cut.told());
+        let when = format!("after a `get` {} was dropped {}", self.told(), cut);
         whole_again(&desk, min, 2, &when).await;
         done
     }
@@ -179,7 +124,7 @@ impl Round {
             cut.apply(desk.pool.check_once()).await.is_some()
         });
         let done = home(cancelled).await;
-        let when = format!("after a `check_once` {} was dropped {}", self.told(), cut.told());
+        let when = format!("after a `check_once` {} was dropped {}", self.told(), cut);
         whole_again(&desk, min, 3, &when).await;
         done
     }

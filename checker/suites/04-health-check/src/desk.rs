@@ -4,36 +4,28 @@
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
-use std::panic;
 use std::time::Duration;
 
 use fixtures::exchange::{self, AsyncLine, AsyncManager, Exchange, ExchangeError};
-use harness::fail;
+use harness::tasks::{self, Cut, ends};
+use harness::{clock, connections, fail, open_connections};
 use ledger::{Conn, Event, What};
 use pool_health_check::{
     CheckReport, HealthConfig, Pool, PoolConfig, PoolError, PooledConnection, Status,
 };
-use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::words::{clock, connections, open, told};
+use crate::words::told;
 
 /// How late something may be that should happen at once: not a task's real slowness (the clock is
 /// paused), but room for a pool that looks every few milliseconds.
 pub(crate) const SLACK: Duration = ms(5);
 
-/// What takes longer than this on the paused clock will never end.
-pub(crate) const NEVER: Duration = Duration::from_mins(2);
-
 /// When stories begin.
 pub(crate) const BEGIN: Duration = ms(100);
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-
-/// How often a story is told: `tokio::select!` begins with a branch of its own choosing, each time
-/// with another one.
-const TIMES: u32 = 10;
 
 pub(crate) type Outcome<T> = Result<T, PoolError<ExchangeError>>;
 
@@ -41,22 +33,19 @@ pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Tells a story on a paused clock, several times over.
+/// Tells a story at the desk on a paused clock, several times over.
 pub(crate) fn story(tell: impl AsyncFn()) {
-    for _ in 0..TIMES {
-        order(&tell);
-    }
+    tasks::story(async || exchange::named("desk", tell()).await);
 }
 
-/// Tells a story once: one order of its events.
+/// Tells a story at the desk once: one order of its events.
 pub(crate) fn order(tell: impl AsyncFn()) {
-    harness::order();
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime without input and output");
-    runtime.block_on(exchange::named("desk", tell()));
+    tasks::one_order(async || exchange::named("desk", tell()).await);
+}
+
+/// Tells a story at the desk once for each way to drop a future in it.
+pub(crate) fn at_each_poll(tell: impl AsyncFn(Cut) -> bool) {
+    tasks::at_each_poll(async |cut| exchange::named("desk", tell(cut)).await);
 }
 
 pub(crate) fn between(min: u32, max: u32) -> PoolConfig {
@@ -210,7 +199,7 @@ impl Desk {
         sleep(SLACK).await;
         let sessions = self.exchange.sessions();
         if sessions != expected {
-            fail(format!("{} {when}", open(expected)), open(sessions));
+            fail(format!("{} {when}", open_connections(expected)), open_connections(sessions));
         }
     }
 
@@ -242,7 +231,10 @@ impl Desk {
     pub(crate) fn expect_peak(&self, max: usize, why: &str) {
         let peak = self.exchange.peak_sessions();
         if peak > max {
-            fail(format!("at most {} at any moment", open(max)), format!("{peak} at once{why}"));
+            fail(
+                format!("at most {} at any moment", open_connections(max)),
+                format!("{peak} at once{why}"),
+            );
         }
     }
 
@@ -365,37 +357,4 @@ impl Drop for Held {
         self.exchange.write(What::Returned { conn: self.conn });
         drop(self.taken.take());
     }
-}
-
-/// What something comes to that must come to an end.
-pub(crate) async fn ends<T>(what: &str, work: impl Future<Output = T>) -> T {
-    match timeout(NEVER, work).await {
-        Ok(value) => value,
-        Err(_) => fail(
-            format!("{what} to come to an end"),
-            format!("it was still waiting after {} s of simulated time", NEVER.as_secs()),
-        ),
-    }
-}
-
-/// Waits for a trader to go home; a panic of his is the case's.
-pub(crate) async fn home<T>(trader: JoinHandle<T>) -> T {
-    match ends("a task of the story", trader).await {
-        Ok(value) => value,
-        Err(error) => panic::resume_unwind(error.into_panic()),
-    }
-}
-
-/// Waits for all of them.
-pub(crate) async fn all_home<T>(traders: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
-    let mut values = Vec::new();
-    for trader in traders {
-        values.push(home(trader).await);
-    }
-    values
-}
-
-/// How many tasks there are beside the story's own.
-pub(crate) fn tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use harness::{Case, fail};
+use harness::tasks::{all_home, ends, tasks};
+use harness::{Case, clock, fail};
 use ledger::What;
 use pool_health_check::PoolError;
 
-use crate::desk::{Desk, SECOND, SLACK, all_home, between, each_second, ends, ms, story, tasks};
-use crate::words::{clock, outcome};
+use crate::desk::{Desk, SECOND, SLACK, between, each_second, ms, story};
+use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use harness::{Case, fail};
+use harness::tasks::{all_home, home, tasks};
+use harness::{Case, clock, fail};
 use ledger::{Conn, What};
 use pool_health_check::{HealthConfig, PoolError};
 
-use crate::desk::{Desk, Held, Outcome, SLACK, all_home, between, by_hand, home, ms, order, tasks};
-use crate::words::{clock, outcome};
+use crate::desk::{Desk, Held, Outcome, SLACK, between, by_hand, ms, order};
+use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

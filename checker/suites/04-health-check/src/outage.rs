@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use harness::{Case, fail};
+use harness::{Case, clock, fail};
 use pool_health_check::{CheckReport, HealthConfig, PoolConfig};
 
 use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
-use crate::words::clock;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

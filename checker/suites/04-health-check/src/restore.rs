@@ -1,10 +1,9 @@
 //! Bringing the minimum back: P5, P16 and P17.
 
+use harness::tasks::{all_home, home};
 use harness::{Case, fail};
 
-use crate::desk::{
-    BEGIN, Desk, SECOND, SLACK, all_home, between, by_hand, each_second, home, ms, story,
-};
+use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Case, fail};
+use harness::tasks::all_home;
+use harness::{Case, clock, fail, times};
 use pool_health_check::CheckReport;
 
-use crate::desk::{BEGIN, Desk, SECOND, SLACK, all_home, between, by_hand, each_second, ms, story};
-use crate::words::{clock, times};
+use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

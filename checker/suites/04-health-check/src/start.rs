@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use fixtures::exchange::Exchange;
+use harness::tasks::ends;
 use harness::{Case, fail};
 use pool_health_check::{HealthConfig, Pool, PoolError};
 
-use crate::desk::{Desk, SECOND, between, each_second, ends, ms, story};
+use crate::desk::{Desk, SECOND, between, each_second, ms, story};
 use crate::words::told;
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -1,0 +1,159 @@
+//! Stories told by tasks on a runtime of tokio's: over a paused clock, over and over; with an end to
+//! each wait; with a future dropped at each of its polls. A suite adds a desk of its own.
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::task::JoinHandle;
+use tokio::time;
+
+use crate::{fail, order};
+
+/// How often [`story`] tells its story: `tokio::select!` begins with a branch of its own choosing, each
+/// time with another one.
+const TIMES: u32 = 10;
+
+/// What takes longer than this on a paused clock will never end.
+const NEVER: Duration = Duration::from_mins(2);
+
+/// Tells a story on a paused clock, ten times over, each time on a runtime of its own and
+/// [counted as an order](crate::order).
+pub fn story(tell: impl AsyncFn()) {
+    for _ in 0..TIMES {
+        one_order(&tell);
+    }
+}
+
+/// Tells a story once, on a paused clock: one order of its events. Time stands still while any task can
+/// go on, and then jumps to the next moment for which one waits. Tasks that the story leaves behind
+/// are dropped with its runtime.
+pub fn one_order(tell: impl AsyncFn()) {
+    order();
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without input and output");
+    runtime.block_on(tell());
+}
+
+/// What something comes to that must come to an end; fails if it is still waiting after two minutes of
+/// simulated time. `what` begins a sentence: "`close` to come to an end".
+pub async fn ends<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match ends_within(NEVER, work).await {
+        Ok(value) => value,
+        Err(late) => fail(format!("{what} to come to an end"), format!("{late} of simulated time")),
+    }
+}
+
+/// What something comes to within this time, or that it is late. The clock is the runtime's own: for a
+/// runtime in real time, the limit is one of real time.
+///
+/// # Errors
+/// [`Late`] when the time is over; the work is dropped.
+pub async fn ends_within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
+    time::timeout(limit, work).await.map_err(|_| Late { limit })
+}
+
+/// Something was still waiting when its time was over; reads "it was still waiting after 8 s".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    limit: Duration,
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it was still waiting after {} s", self.limit.as_secs_f64())
+    }
+}
+
+/// Waits on a paused clock for a trader to go home; a panic of his is the case's.
+///
+/// # Panics
+/// When the trader's task has panicked, with its panic.
+pub async fn home<T>(trader: JoinHandle<T>) -> T {
+    joined(ends("a task of the story", trader).await)
+}
+
+/// What a task returned.
+///
+/// # Panics
+/// When the task has panicked, with its panic: it is the case's.
+pub fn joined<T>(ended: Result<T, tokio::task::JoinError>) -> T {
+    ended.unwrap_or_else(|error| panic::resume_unwind(error.into_panic()))
+}
+
+/// Waits for all of them to go [`home`].
+pub async fn all_home<T>(traders: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
+    let mut values = Vec::new();
+    for trader in traders {
+        values.push(home(trader).await);
+    }
+    values
+}
+
+/// How many tasks there are beside the story's own.
+pub fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+/// When a future is dropped: after how many polls, and whether at once or only when it has been
+/// woken and would be polled once more.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    polls: usize,
+    woken: bool,
+}
+
+impl fmt::Display for Cut {
+    /// Continues "dropped".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.polls, self.woken) {
+            (0, _) => write!(f, "before its first poll"),
+            (polls, false) => write!(f, "after poll number {polls}"),
+            (polls, true) => write!(f, "after poll number {polls}, when it had just been woken"),
+        }
+    }
+}
+
+impl Cut {
+    /// Polls `work` up to the cut and drops it there: `None`. Its value, if it is quicker.
+    pub async fn apply<F: Future>(self, work: F) -> Option<F::Output> {
+        let mut work = Some(Box::pin(work));
+        let mut polled = 0;
+        poll_fn(|context| {
+            let Some(running) = work.as_mut().filter(|_| polled < self.polls) else {
+                work = None;
+                return Poll::Ready(None);
+            };
+            polled += 1;
+            let poll = running.as_mut().poll(context).map(Some);
+            if poll.is_pending() && polled == self.polls && !self.woken {
+                work = None;
+                return Poll::Ready(None);
+            }
+            poll
+        })
+        .await
+    }
+}
+
+/// Tells a story once for each way to drop a future in it, each time [from the
+/// beginning](one_order): after every number of polls, woken and not. `tell` applies the cut and says
+/// whether the future came to its end by itself; with that, all ways have been tried.
+pub fn at_each_poll(tell: impl AsyncFn(Cut) -> bool) {
+    for woken in [false, true] {
+        for polls in 0.. {
+            let done = Cell::new(false);
+            one_order(async || done.set(tell(Cut { polls, woken }).await));
+            if done.get() {
+                break;
+            }
+        }
+    }
+}
