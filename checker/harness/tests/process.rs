@@ -24,6 +24,7 @@ fn ask(case: Option<&str>, postgres: Option<&str>) -> Output {
         // As the compiler was told it: relative to the workspace.
         source: PathBuf::from("checker/harness/examples"),
         postgres: postgres.map(str::to_owned),
+        deadline: None,
     })
 }
 
