@@ -13,7 +13,7 @@ use serde_json::Value;
 use serial_test::serial;
 
 /// What is asked of a machine with two cores that has nothing else to do; a busy one is given more.
-const SOON: Duration = Duration::from_secs(45 * 4);
+const SOON: Duration = Duration::from_mins(3);
 
 /// The starter with this in the place of what `Pool::new` is to do, and this before it.
 fn starter_with(body: &str, items: &str) -> String {
