@@ -102,7 +102,7 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
     wire.say(&Message::Record(Box::new(Record {
         case: info.number,
         outcome: ended.outcome,
-        notes: if passed { Vec::new() } else { panics::notes(ended.failure.as_ref()) },
+        notes: if passed { Vec::new() } else { notes(ended.failure.as_ref()) },
         failure: ended.failure,
         schedules: ended.schedules,
         seed: ended.seed,
@@ -111,6 +111,18 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
         ran_on,
         left_out,
     })))
+}
+
+/// What else helps whoever reads the failure.
+fn notes(failure: Option<&Failure>) -> Vec<String> {
+    let mut notes = panics::notes(failure);
+    notes.extend(verdict::woken_early().map(|who| {
+        format!(
+            "{}; std's `Condvar` and `thread::park` may do that, so look again after each wait",
+            relative(&who)
+        )
+    }));
+    notes
 }
 
 /// The case is still running at its deadline: says so, and who is at what.

@@ -204,6 +204,17 @@ pub(crate) fn waiting() -> Vec<String> {
     sim::waiting()
 }
 
+/// Whose wait in the schedule was the last to end without a reason, if any did.
+#[cfg(feature = "sim")]
+pub(crate) fn woken_early() -> Option<String> {
+    sim::woken_early()
+}
+
+#[cfg(not(feature = "sim"))]
+pub(crate) fn woken_early() -> Option<String> {
+    None
+}
+
 #[cfg(not(feature = "sim"))]
 pub(crate) fn waiting() -> Vec<String> {
     Vec::new()

@@ -12,8 +12,9 @@
 //! ```
 //!
 //! `also` names the other *core* cases that the fault cannot but fail; `message` is a piece of what
-//! the catching case must say; `pool` is the real pool that had it. `also`, `message` and `pool`
-//! are optional.
+//! the catching case must say; `pool` is the real pool that had it; `of` is the correct variant that
+//! is patched instead of the reference, for a slip that the reference's design has no place for.
+//! `also`, `message`, `pool` and `of` are optional.
 
 use std::fs;
 use std::path::Path;
@@ -38,16 +39,27 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// Reads the patch at `path` and applies it to the reference.
-    pub fn read(path: &Path, reference: &str) -> Result<Self> {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text.replace("\r\n", "\n"), reference)
-            .with_context(|| format!("{}", path.display()))
+    /// Reads the patch at `path` and applies it to the reference, or to the variant in `correct`
+    /// that it names.
+    pub fn read(path: &Path, reference: &str, correct: &Path) -> Result<Self> {
+        let read = |path: &Path| -> Result<String> {
+            let text = fs::read_to_string(path);
+            Ok(text
+                .with_context(|| format!("cannot read {}", path.display()))?
+                .replace("\r\n", "\n"))
+        };
+        let of = |name: &str| read(&correct.join(name).with_extension("rs"));
+        let faulty = read(path).and_then(|text| Self::parse(&text, reference, of));
+        faulty.with_context(|| format!("{}", path.display()))
     }
 
-    /// Reads a patch's text and applies it to the reference.
-    pub fn parse(text: &str, reference: &str) -> Result<Self> {
+    /// Reads a patch's text and applies it to the reference, or to what `of` gives for the name of
+    /// another base.
+    pub fn parse(
+        text: &str,
+        reference: &str,
+        of: impl FnOnce(&str) -> Result<String>,
+    ) -> Result<Self> {
         let begin = match text.find("\n--- ") {
             Some(at) => at + 1,
             None => bail!("no diff in it: it must have a line `--- a/src/lib.rs`"),
@@ -55,7 +67,7 @@ impl Faulty {
         let (header, diff) = text.split_at(begin);
         let mut faulty =
             Self { case: String::new(), also: vec![], message: None, source: String::new() };
-        let mut fault = None;
+        let (mut fault, mut base) = (None, None);
         for line in header.lines().filter(|line| !line.trim().is_empty()) {
             let (key, value) = line
                 .strip_prefix('#')
@@ -67,14 +79,18 @@ impl Faulty {
                 "case" => value.clone_into(&mut faulty.case),
                 "also" => faulty.also.extend(value.split(',').map(|name| name.trim().to_owned())),
                 "message" => faulty.message = Some(value.to_owned()),
+                "of" => base = Some(value),
                 "pool" => {}
-                _ => bail!("`# {key}:` is not known: fault, case, also, message or pool"),
+                _ => bail!("`# {key}:` is not known: fault, case, also, message, of or pool"),
             }
         }
         if fault.is_none_or(str::is_empty) || faulty.case.is_empty() {
             bail!("its header must have `# fault: …` and `# case: …`");
         }
-        faulty.source = apply(diff, reference)?;
+        faulty.source = match base {
+            Some(name) => apply(diff, &of(name)?)?,
+            None => apply(diff, reference)?,
+        };
         Ok(faulty)
     }
 }

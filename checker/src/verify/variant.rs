@@ -108,7 +108,7 @@ pub fn all(course: &Course, task: &Task) -> Result<(Vec<Variant>, Unreadable)> {
     }
     let mut unreadable = Vec::new();
     for path in files(&task.suite.join("faulty"), "patch")? {
-        match Faulty::read(&path, &reference) {
+        match Faulty::read(&path, &reference, &task.suite.join("correct")) {
             Ok(Faulty { case, also, message, source }) => {
                 let expect = Expect::Killed(Fault { case, also, message });
                 variants.push(new(&stem(&path), Kind::Faulty, source, expect));

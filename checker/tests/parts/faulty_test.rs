@@ -1,6 +1,6 @@
 //! Reading and applying the patches of faulty variants.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::faulty::*;
 
@@ -8,7 +8,11 @@ const REFERENCE: &str = "fn a() {\n    one();\n    two();\n}\n";
 const DIFF: &str = "--- a/src/lib.rs\n+++ b/src/lib.rs\n@@ -1,4 +1,4 @@\n fn a() {\n-    one();\n+    three();\n     two();\n }\n";
 
 fn parse(header: &str, diff: &str) -> Result<Faulty> {
-    Faulty::parse(&format!("{header}{diff}"), REFERENCE)
+    let of = |name: &str| match name {
+        "other" => Ok(REFERENCE.replace("two", "four")),
+        _ => bail!("no {name}"),
+    };
+    Faulty::parse(&format!("{header}{diff}"), REFERENCE, of)
 }
 
 #[test]
@@ -18,6 +22,15 @@ fn a_patch_names_its_case_and_changes_the_reference() {
     assert_eq!(faulty.source, "fn a() {\n    three();\n    two();\n}\n");
     assert_eq!((faulty.case.as_str(), faulty.message.as_deref()), ("c", Some("wanted")));
     assert_eq!(faulty.also, ["d", "e"]);
+}
+
+#[test]
+fn a_patch_may_change_another_variant() {
+    let header = "# fault: f\n# case: c\n# of: other\n";
+    let faulty = parse(header, &DIFF.replace("two", "four")).unwrap();
+    assert_eq!(faulty.source, "fn a() {\n    three();\n    four();\n}\n");
+    let error = parse("# fault: f\n# case: c\n# of: none\n", DIFF).unwrap_err();
+    assert!(format!("{error:#}").contains("no none"));
 }
 
 #[test]

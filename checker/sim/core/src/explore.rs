@@ -77,6 +77,12 @@ pub fn waiting() -> Vec<String> {
     World::any().map(|world| graph::alive(&world.lock())).unwrap_or_default()
 }
 
+/// Whose wait in this schedule was the last to end without a reason, where, and when; `None` if none
+/// did. Any OS thread may ask.
+pub fn woken_early() -> Option<String> {
+    graph::early(&World::any()?.lock())
+}
+
 /// The virtual time since the schedule's start. Any OS thread may ask.
 pub fn now() -> Duration {
     World::any().map(|world| world.lock().now).unwrap_or_default()

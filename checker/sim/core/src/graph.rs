@@ -37,6 +37,13 @@ fn line(state: &State, id: TaskId, task: &Task) -> String {
     line
 }
 
+/// The last wait of the schedule that ended without a reason.
+pub(crate) fn early(state: &State) -> Option<String> {
+    let (id, at, when) = state.last_early?;
+    let (name, when, spot) = (name(state, id), Time(when), Spot(at));
+    Some(format!("{name} was woken without a reason at {when} ({spot})"))
+}
+
 /// The name of a simulated thread as text speaks of it.
 pub(crate) fn name(state: &State, id: TaskId) -> String {
     match state.tasks[id.0].name.as_deref() {
@@ -54,7 +61,7 @@ struct Waiting<'a> {
 
 impl fmt::Display for Waiting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Wait { on, at, since, deadline } = self.wait;
+        let Wait { on, at, since, deadline, early: _ } = self.wait;
         let since = Time(*since);
         let until = Until(*deadline);
         let spot = Spot(at);

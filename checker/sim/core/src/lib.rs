@@ -16,8 +16,12 @@
 //! - A program that polls makes progress: `yield_now` is a short sleep, and one that has done a
 //!   thousand things without waiting pays for each further one with some virtual time.
 //!
-//! What is not simulated: weak memory (atomics are sequentially consistent), spurious wake-ups and
-//! failures of `compare_exchange_weak`, scheduling points in `Arc`'s counts, and whatever a crate
+//! - A wait on std's condition variable, and `park`, now and then ends without a reason, as their docs
+//!   permit: in each fourth schedule, so that the others show a wake-up that is lost. `parking_lot`'s
+//!   condition variable promises that it does not.
+//!
+//! What is not simulated: weak memory (atomics are sequentially consistent), spurious failures of
+//! `compare_exchange_weak`, scheduling points in `Arc`'s counts, and whatever a crate
 //! takes from `core` (`core::sync::atomic` works, without scheduling points). The order in which a
 //! `HashMap` is walked is the process's own, not the seed's.
 //!
@@ -38,7 +42,7 @@ mod unwind;
 mod wait;
 mod world;
 
-pub use explore::{current_thread, explore, now, schedules_run, seed, waiting};
+pub use explore::{current_thread, explore, now, schedules_run, seed, waiting, woken_early};
 pub use gate::{Gate, Held, Mode};
 pub use instant::{Instant, deadline_in};
 pub use local::{AccessError, LocalKey};

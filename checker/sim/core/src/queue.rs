@@ -45,7 +45,16 @@ impl Queue {
 
     /// Waits for the event, after [`enter`](Self::enter).
     pub fn wait(&self, event: Event, at: Place, deadline: Option<Duration>) -> Wake {
-        let wake = wait::block(On::Event(event), at, deadline);
+        self.after(event, at, wait::block(On::Event(event), at, deadline))
+    }
+
+    /// As [`wait`](Self::wait), and [`Woken`](Wake::Woken) without a reason now and then.
+    pub fn wait_loosely(&self, event: Event, at: Place, deadline: Option<Duration>) -> Wake {
+        self.after(event, at, wait::block_loosely(On::Event(event), at, deadline))
+    }
+
+    /// The caller does not stand in the queue any more.
+    fn after(&self, event: Event, at: Place, wake: Wake) -> Wake {
         world::with(|state| {
             let me = state.current;
             let queue = self.0.index(state.epoch, &mut state.queues);

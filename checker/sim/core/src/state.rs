@@ -72,7 +72,24 @@ pub(crate) struct Wait {
     pub(crate) at: Place,
     pub(crate) since: Duration,
     pub(crate) deadline: Option<Duration>,
+    /// When it ends without a reason, if it does.
+    pub(crate) early: Option<Duration>,
 }
+
+impl Wait {
+    /// When it ends by itself.
+    fn end(&self) -> Option<Duration> {
+        self.early.into_iter().chain(self.deadline).min()
+    }
+}
+
+/// In each so manyth schedule, waits end now and then without a reason. In the others none does: so a
+/// wake-up that is lost is not made good by one for no reason.
+const LOOSE: u64 = 4;
+/// In such a schedule, each so manyth wait that may does.
+const EARLY: usize = 3;
+/// Such a wait ends at once, or at most so many microseconds later.
+const SOON: usize = 20_000;
 
 pub(crate) struct State {
     pub(crate) epoch: u64,
@@ -85,6 +102,8 @@ pub(crate) struct State {
     pub(crate) queues: Vec<QueueState>,
     /// Whether any task is marked as unwinding.
     pub(crate) any_unwinding: bool,
+    /// The last wait that ended without a reason: whose, where, and when it ended.
+    pub(crate) last_early: Option<(TaskId, Place, Duration)>,
     ready: Vec<TaskId>,
     /// Whose turn it is, between the decision and Shuttle's switch.
     chosen: Option<TaskId>,
@@ -103,6 +122,7 @@ impl State {
             gates: Vec::new(),
             queues: Vec::new(),
             any_unwinding: false,
+            last_early: None,
             ready: Vec::new(),
             chosen: None,
             random: Random(0),
@@ -119,6 +139,7 @@ impl State {
         self.gates.clear();
         self.queues.clear();
         self.any_unwinding = false;
+        self.last_early = None;
         self.ready.clear();
         self.chosen = None;
         self.random = Random::new(seed);
@@ -168,13 +189,37 @@ impl State {
         let me = self.current;
         let task = self.me();
         task.at = at;
-        task.wait = Some(Wait { on, at, since: now, deadline });
+        task.wait = Some(Wait { on, at, since: now, deadline, early: None });
         if due {
             task.outcome = Wake::TimedOut;
         } else {
             task.state = TaskState::Blocked;
             self.not_ready(me);
         }
+    }
+
+    /// The current task, which has just [begun to wait](Self::begin_wait), may be woken without a
+    /// reason.
+    pub(crate) fn may_wake_early(&mut self) {
+        let is_loose = self.seed.is_some_and(|seed| seed % LOOSE == LOOSE - 1);
+        if !is_loose || self.me().state != TaskState::Blocked || self.below(EARLY) > 0 {
+            return;
+        }
+        let me = self.current;
+        if self.below(2) == 0 {
+            self.note_early(me);
+            self.wake(me);
+            return;
+        }
+        let span = Duration::from_micros(1 + self.below(SOON) as u64);
+        let early = self.now + span;
+        if let Some(wait) = &mut self.me().wait {
+            wait.early = Some(early);
+        }
+    }
+
+    fn note_early(&mut self, id: TaskId) {
+        self.last_early = Some((id, self.tasks[id.0].at, self.now));
     }
 
     /// The current task goes on; tells why.
@@ -237,16 +282,22 @@ impl State {
     }
 
     /// Chooses at random among the tasks that can run. When none can, moves time to the earliest
-    /// deadline; when there is none either, nobody will ever run again.
+    /// end of a wait; when there is none either, nobody will ever run again.
     pub(crate) fn choose(&mut self) -> Option<TaskId> {
         if self.ready.is_empty() {
             let blocked = |task: &&Task| task.state == TaskState::Blocked;
-            let deadline = |task: &Task| task.wait.as_ref().and_then(|wait| wait.deadline);
-            let earliest = self.tasks.iter().filter(blocked).filter_map(deadline).min()?;
+            let end = |task: &Task| task.wait.as_ref().and_then(Wait::end);
+            let earliest = self.tasks.iter().filter(blocked).filter_map(end).min()?;
             self.now = earliest;
             for id in 0..self.tasks.len() {
-                if deadline(&self.tasks[id]).is_some_and(|deadline| deadline <= earliest) {
-                    self.end_block(TaskId(id), Wake::TimedOut);
+                let task = &self.tasks[id];
+                if end(task).is_some_and(|end| end <= earliest) {
+                    let deadline = task.wait.as_ref().and_then(|wait| wait.deadline);
+                    let is_late = deadline.is_some_and(|deadline| deadline <= earliest);
+                    let why = if is_late { Wake::TimedOut } else { Wake::Woken };
+                    if self.end_block(TaskId(id), why) && !is_late {
+                        self.note_early(TaskId(id));
+                    }
                 }
             }
         }

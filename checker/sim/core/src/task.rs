@@ -79,11 +79,12 @@ pub fn current() -> Handle {
     .unwrap_or_else(|| Handle { epoch: 0, id: MAIN, name: Some("main".into()) })
 }
 
-/// Waits until somebody unparks the caller, or the deadline comes.
+/// Waits until somebody unparks the caller, or the deadline comes; and now and then for no reason not
+/// even that long, as `park` may.
 pub fn park(at: Place, deadline: Option<Duration>) {
     wait::point(at);
     if world::with(|state| std::mem::take(&mut state.me().token)) != Some(true) {
-        wait::block(On::Unpark, at, deadline);
+        wait::block_loosely(On::Unpark, at, deadline);
     }
 }
 

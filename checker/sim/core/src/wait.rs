@@ -123,6 +123,15 @@ pub(crate) fn read_clock(at: Place) -> Option<Duration> {
 
 /// Waits until the task is woken or the deadline comes.
 pub(crate) fn block(on: On, at: Place, deadline: Option<Duration>) -> Wake {
+    block_as(on, at, deadline, false)
+}
+
+/// As [`block`], and is woken without a reason now and then.
+pub(crate) fn block_loosely(on: On, at: Place, deadline: Option<Duration>) -> Wake {
+    block_as(on, at, deadline, true)
+}
+
+fn block_as(on: On, at: Place, deadline: Option<Duration>, is_loose: bool) -> Wake {
     // Marks a task that unwinds, before others run.
     unwind::panicking();
     world::take_turns(|state| {
@@ -132,6 +141,9 @@ pub(crate) fn block(on: On, at: Place, deadline: Option<Duration>) -> Wake {
             task.yielding_since = None;
         }
         state.begin_wait(on, at, deadline);
+        if is_loose {
+            state.may_wake_early();
+        }
     });
     world::with(State::end_wait).unwrap_or_else(|| {
         panic!("the code waits outside a simulated schedule, where nobody could wake it ({at})")

@@ -111,14 +111,15 @@ impl Condvar {
         self.waiters.wake_all();
     }
 
-    /// Waits for a notification; true if the deadline came first.
+    /// Waits for a notification, or for nothing at all; true if the deadline came first.
     #[track_caller]
     fn block<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Option<Duration>) -> bool {
         let at = Location::caller();
         // Others go first who notify without the lock: what they say is lost then, as it would be.
         sim::point(at);
         let _ = self.waiters.enter(0);
-        guard.unlocked(|| self.waiters.wait(Event::Notification, at, deadline)) == Wake::TimedOut
+        guard.unlocked(|| self.waiters.wait_loosely(Event::Notification, at, deadline))
+            == Wake::TimedOut
     }
 }
 

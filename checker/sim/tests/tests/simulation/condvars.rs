@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sim_tests::{fails, passes, reaches};
 
 const LONG: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_millis(1);
 
 /// As many connections as `free` says, and how one is taken.
 #[derive(Default)]
@@ -109,6 +110,63 @@ fn an_if_instead_of_a_while_is_found() {
     assert!(message.contains("a scoped thread panicked"), "{message}");
 }
 
+/// Waits as a `wait` does and its caller does not look again; fails if that was for nothing.
+#[test]
+fn a_wait_ends_without_a_reason_now_and_then() {
+    let message = fails(200, || {
+        let pair = Arc::new((Mutex::new(false), Condvar::new()));
+        let other = Arc::clone(&pair);
+        let waiter = thread::spawn(move || {
+            let mut held = other.0.lock().unwrap();
+            if !*held {
+                held = other.1.wait(held).unwrap();
+            }
+            let is_there = *held;
+            drop(held);
+            assert!(is_there, "woken, and nothing is there");
+        });
+        thread::sleep(Duration::from_millis(30));
+        *pair.0.lock().unwrap() = true;
+        pair.1.notify_one();
+        waiter.join().unwrap();
+    });
+    assert!(message.contains("Any"), "it is the other thread's panic: {message}");
+    let early = sim::woken_early().expect("it is remembered");
+    assert!(early.starts_with("thread 1 was woken without a reason at "), "{early}");
+    assert!(early.contains("simulation/condvars.rs:"), "{early}");
+}
+
+#[test]
+fn it_does_so_before_its_time_and_says_that_the_time_is_not_over() {
+    reaches(|seen| {
+        let pair = (Mutex::new(()), Condvar::new());
+        let start = Instant::now();
+        let held = pair.0.lock().unwrap();
+        let (_, wait) = pair.1.wait_timeout(held, Duration::from_millis(100)).unwrap();
+        match (wait.timed_out(), start.elapsed().as_millis()) {
+            (true, 100) => seen("its time was over"),
+            (false, 0) => seen("at once, without a reason"),
+            (false, 0..=20) => seen("soon, without a reason"),
+            odd => panic!("{odd:?}"),
+        }
+    })
+    .exactly(&["at once, without a reason", "its time was over", "soon, without a reason"]);
+}
+
+#[test]
+fn most_schedules_wake_nobody_without_a_reason() {
+    let woken = Arc::new(Mutex::new(0));
+    let inner = Arc::clone(&woken);
+    passes(move || {
+        let pair = (Mutex::new(()), Condvar::new());
+        let held = pair.0.lock().unwrap();
+        let (_, wait) = pair.1.wait_timeout(held, LONG).unwrap();
+        *inner.lock().unwrap() += u32::from(!wait.timed_out());
+    });
+    let woken = *woken.lock().unwrap();
+    assert!((50..=120).contains(&woken), "{woken} of 1,000: one of three in each fourth");
+}
+
 #[test]
 fn any_waiter_may_be_the_one_that_is_notified() {
     reaches(|seen| {
@@ -136,18 +194,22 @@ fn a_time_out_comes_on_time_and_takes_no_notification() {
     passes(|| {
         let pair = Arc::new((Mutex::new(()), Condvar::new()));
         let start = Instant::now();
+        let span = Duration::from_millis(50);
         let held = pair.0.lock().unwrap();
-        let (held, wait) = pair.1.wait_timeout(held, Duration::from_millis(50)).unwrap();
+        let (held, wait) = pair.1.wait_timeout_while(held, span, |()| true).unwrap();
         assert!(wait.timed_out());
-        assert_eq!(start.elapsed(), Duration::from_millis(50));
+        assert_eq!(start.elapsed(), span);
         drop(held);
 
         let other = Arc::clone(&pair);
         let patient = thread::spawn(move || {
             let held = other.0.lock().unwrap();
-            other.1.wait_timeout(held, LONG).unwrap().1.timed_out()
+            // Again, if it was for no reason.
+            let mut is_first = true;
+            let again = |(): &mut ()| std::mem::take(&mut is_first) || sim::now() < span + SOON;
+            other.1.wait_timeout_while(held, LONG, again).unwrap().1.timed_out()
         });
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(SOON);
         pair.1.notify_one();
         assert!(!patient.join().unwrap());
     });

@@ -96,7 +96,9 @@ fn threads_left_running_are_left_alone() {
                 while number == 0 && !*stop.lock() {
                     thread::sleep(Duration::from_millis(10));
                 }
-                thread::park();
+                loop {
+                    thread::park();
+                }
             });
         }
         if sim::schedules_run().is_multiple_of(2) {
