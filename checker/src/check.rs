@@ -73,7 +73,7 @@ pub fn check(
         Ok(snapshot) => snapshot,
         Err(Unreadable(mut message)) => {
             if source.folder == session.course.exercise(task) {
-                message += &format!(". `cargo run -- reset {}` puts the starter there", task.name);
+                message += &format!(". `cargo course reset {}` puts the starter there", task.name);
             }
             return Ok(unbuilt(task, &source.shown, 0.0, message));
         }
@@ -151,7 +151,7 @@ pub fn find_case(listing: &Listing, asked: &str) -> Result<CaseInfo> {
     }
     match course::closest(asked, listing.cases.iter().map(|case| case.name.as_str())) {
         Some(name) => bail!("no case is called `{asked}`: did you mean `{name}`?"),
-        None => bail!("no case is called `{asked}`: `cargo run -- check` names them all"),
+        None => bail!("no case is called `{asked}`: `cargo course check` names them all"),
     }
 }
 

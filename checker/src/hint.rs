@@ -74,7 +74,7 @@ pub fn run(session: &Session, args: &HintArgs) -> Result<ExitCode> {
     let verdict = check::check(session, task, &source, &options, &show, &session.cancel)?;
     drop(bar);
     if !verdict.build.ok {
-        bail!("it does not compile yet: `cargo run -- check {}` says why", task.name);
+        bail!("it does not compile yet: `cargo course check {}` says why", task.name);
     }
     let Some(case) = case(&verdict, args.case.as_deref())? else {
         anstream::println!("All cases of {} pass: there is nothing to hint at.", task.name);
@@ -82,7 +82,7 @@ pub fn run(session: &Session, args: &HintArgs) -> Result<ExitCode> {
     };
     let named = args.case.as_ref().map(|name| format!(" --case {name}")).unwrap_or_default();
     let number = task.name.split('-').next().unwrap_or(&task.name);
-    let next = |level| format!("more: cargo run -- hint {number}{named} --level {level}");
+    let next = |level| format!("more: cargo course hint {number}{named} --level {level}");
     anstream::print!("{}", text(case, args.level, next, width()));
     Ok(ExitCode::SUCCESS)
 }

@@ -65,7 +65,7 @@ impl Bar {
     pub fn show(&self, step: &Step<'_>) {
         match step {
             Step::WaitingForSlot => {
-                self.say("other checkers are building here; waiting for one of them")
+                self.say("other checkers are building here; waiting for one of them");
             }
             Step::Fetching => self.say("fetching what the course depends on, this once"),
             Step::Building { done, total } => {

@@ -84,7 +84,9 @@ fn shown(mut record: Record) -> Record {
     let show = |text: &mut String| *text = plain::visible(text).into_owned();
     if let Some(Failure { expected, got, location, waiting }) = &mut record.failure {
         [expected, got].into_iter().chain(waiting).for_each(show);
-        location.iter_mut().for_each(|place| show(&mut place.file));
+        if let Some(place) = location {
+            show(&mut place.file);
+        }
     }
     record.notes.iter_mut().for_each(show);
     for Event { thread, what, .. } in &mut record.ledger {

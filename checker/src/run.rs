@@ -241,6 +241,16 @@ struct Queue<'a> {
     resources: &'a Resources,
 }
 
+/// What of a queue can run now.
+enum Free {
+    /// This one.
+    Case(usize),
+    /// None, until somebody gives back what it needs.
+    Busy,
+    /// None is left.
+    Done,
+}
+
 impl<'a> Queue<'a> {
     fn new(cases: &'a [CaseInfo], resources: &'a Resources) -> Self {
         Self { cases, waiting: Mutex::new((0..cases.len()).collect()), resources }
@@ -250,21 +260,29 @@ impl<'a> Queue<'a> {
     fn take(&self) -> Option<usize> {
         let mut in_use = self.resources.in_use();
         loop {
-            if let Some(index) = self.first_free(&in_use)? {
-                in_use.extend(self.cases[index].resources.iter().cloned());
-                return Some(index);
+            match self.first_free(&in_use) {
+                Free::Case(index) => {
+                    in_use.extend(self.cases[index].resources.iter().cloned());
+                    return Some(index);
+                }
+                Free::Done => return None,
+                Free::Busy => {}
             }
             in_use = self.resources.freed.wait(in_use).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// The first that is waiting for nothing, if there is one; `None` if no case is left.
-    fn first_free(&self, in_use: &HashSet<String>) -> Option<Option<usize>> {
+    /// The first that is waiting for nothing.
+    fn first_free(&self, in_use: &HashSet<String>) -> Free {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let is_free =
             |index: &usize| self.cases[*index].resources.iter().all(|name| !in_use.contains(name));
         let place = waiting.iter().position(is_free);
-        if waiting.is_empty() { None } else { Some(place.map(|place| waiting.remove(place))) }
+        match place {
+            Some(place) => Free::Case(waiting.remove(place)),
+            None if waiting.is_empty() => Free::Done,
+            None => Free::Busy,
+        }
     }
 
     fn give_back(&self, index: usize) {

@@ -82,7 +82,7 @@ fn a_failure_of_one_schedule_is_seen_again_by_its_seed() {
     let source = folder.path().to_str().unwrap();
     let case = ["--source", source, "--case", "return_wakes_a_waiter"];
     let text = String::from_utf8(checker(&[&["check", "01"], &case[..]].concat()).stdout).unwrap();
-    let again = text.lines().find_map(|line| line.split_once("cargo run -- ")).unwrap().1;
+    let again = text.lines().find_map(|line| line.split_once("cargo course ")).unwrap().1;
     assert!(again.contains("--seed ") && text.contains("the ones before it passed"), "{text}");
     let again: Vec<&str> = again.split(' ').collect();
     let once = String::from_utf8(checker(&again).stdout).unwrap();

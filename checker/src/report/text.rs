@@ -274,10 +274,10 @@ fn advice(verdict: &TaskVerdict, case: &CaseVerdict) -> String {
     };
     let seed = case.seed.filter(|_| case.schedules > 1);
     let seed = seed.map(|seed| format!(" --seed {seed}")).unwrap_or_default();
-    let again = format!("cargo run -- check {number}{which} --case {}{seed}", case.info.name);
+    let again = format!("cargo course check {number}{which} --case {}{seed}", case.info.name);
     let mut text = format!("  {:9} {again}\n", "again");
     if verdict.is_exercise() {
-        text += &format!("  {:9} cargo run -- hint {number} --case {}\n", "a hint", case.info.name);
+        text += &format!("  {:9} cargo course hint {number} --case {}\n", "a hint", case.info.name);
     }
     if !case.info.lesson.is_empty() {
         text += &format!("  {:9} COURSE.md#{}\n", "the why", case.info.lesson);

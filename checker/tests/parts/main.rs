@@ -12,7 +12,7 @@ mod faulty;
 #[path = "../../src/process/capture.rs"]
 mod capture;
 
-#[path = "../../src/report/timeline.rs"]
+#[path = "../../src/report/timeline/mod.rs"]
 mod timeline;
 
 #[path = "../../src/verify/promises.rs"]

@@ -72,6 +72,48 @@ fn a_long_story_is_cut_to_its_end_and_says_so() {
     assert!(picture.lines().all(|line| line.chars().count() <= 80), "{picture}");
 }
 
+/// Two connections, pinged at once; the second does not answer, and is closed later.
+fn a_round() -> Vec<Event> {
+    let (one, two) = (Conn(1), Conn(2));
+    let mut events = [opened(0, 1), opened(0, 2)].concat();
+    events.extend([
+        event(100, "pool", What::Pinging { conn: one }),
+        event(100, "pool", What::Pinging { conn: two }),
+        event(130, "pool", What::Pinged { conn: one, alive: true }),
+        event(130, "A", What::Asked),
+        event(130, "A", What::Got { conn: one }),
+        event(300, "pool", What::Closed { conn: two }),
+    ]);
+    events
+}
+
+#[test]
+fn a_ping_is_seen_and_whether_it_was_answered() {
+    let picture = draw(&a_round(), 100);
+    let row = |name: &str| picture.lines().find(|line| line.starts_with(name)).unwrap();
+    let (one, two) = (row("conn 1"), row("conn 2"));
+    assert!(one.contains("┄??") && one.contains("?•"), "{picture}");
+    assert!(two.contains("┄??") && !two.contains('•'), "{picture}");
+    let begins = |row: &str| row.chars().position(|sign| sign == '?').unwrap();
+    assert_eq!(begins(one), begins(two), "{picture}");
+    let legend = legend(&picture);
+    assert!(legend.contains("?? being pinged   • answered"), "{legend}");
+}
+
+#[test]
+fn a_ping_of_one_that_is_lent_out_is_told() {
+    let conn = Conn(1);
+    let mut events = opened(0, 1).to_vec();
+    events.extend([
+        event(0, "A", What::Asked),
+        event(0, "A", What::Got { conn }),
+        event(50, "pool", What::Pinging { conn }),
+        event(60, "pool", What::Pinged { conn, alive: true }),
+    ]);
+    let picture = draw(&events, 100);
+    assert!(picture.contains("pinged while thread A held it"), "{picture}");
+}
+
 #[test]
 fn many_connections_are_cut_to_those_that_matter() {
     let mut events = Vec::new();

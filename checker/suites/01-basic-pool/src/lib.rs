@@ -1,6 +1,6 @@
 //! The suite of task 01: what its README promises, and a case for each promise.
 //!
-//! [`desk`] is the trading desk that all cases are played at; the other modules hold the cases,
+//! `desk` is the trading desk that all cases are played at; the other modules hold the cases,
 //! grouped by what they are about.
 
 mod borrow;

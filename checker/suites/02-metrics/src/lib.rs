@@ -1,7 +1,7 @@
 //! The suite of task 02: what its README promises, and a case for each promise.
 //!
-//! [`desk`] is where the cases are played, over the pool of [`script`], which does as it is told;
-//! [`day`] makes snapshots by hand, for the cases that only calculate. The other modules hold the
+//! `desk` is where the cases are played, over the pool of `script`, which does as it is told;
+//! `day` makes snapshots by hand, for the cases that only calculate. The other modules hold the
 //! cases, grouped by what they are about.
 
 mod counting;
