@@ -18,10 +18,10 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// Nor a build of a submission; it can only be waiting for something that never comes.
 const LONGEST_OF_CODE: Duration = Duration::from_mins(5);
 
-/// What each compiler of a submission may have: about ten times what an honest one takes. The
-/// figures stand in checker/README.md.
+/// What each compiler of a submission may have: several times what an honest one takes. The figures
+/// stand in checker/README.md.
 pub const COMPILER: Limits =
-    Limits { memory: Some(3 << 30), processor: Some(Duration::from_secs(30)), file: None };
+    Limits { memory: Some(2 << 30), processor: Some(Duration::from_secs(30)), file: None };
 
 /// What cargo and all that it starts may have.
 #[derive(Clone, Copy)]

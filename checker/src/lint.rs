@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cancel::Cancel;
-use crate::process::{Event, Next, Order, Running};
+use crate::cargo::COMPILER;
+use crate::process::{Event, Limits, Next, Order, Running};
 use crate::session::{self, Session};
 use crate::verdict::{State, TaskVerdict};
 
@@ -51,6 +52,7 @@ pub fn advice(session: &Session, verdict: &TaskVerdict, cancel: &Cancel) -> Opti
         args: args.into_iter().map(Into::into).collect(),
         folder: Some(session.course.root.clone()),
         env: session::environment(),
+        limits: Limits { memory: COMPILER.memory, ..Limits::default() },
         prefix: "{".into(),
         ..Order::default()
     })

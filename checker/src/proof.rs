@@ -13,7 +13,7 @@ use crate::verdict::{CaseVerdict, Outcome};
 
 /// What the process of a case may have: many times what an honest one takes. The figures stand in
 /// checker/README.md.
-pub const CASE: Limits = Limits { memory: Some(1 << 30), processor: None, file: Some(1 << 30) };
+pub const CASE: Limits = Limits { memory: Some(512 << 20), processor: None, file: Some(1 << 30) };
 
 /// No verdict says more in its message, in characters.
 const LONGEST: usize = 1_000;
@@ -119,9 +119,9 @@ fn broken(remains: &Remains) -> Option<(Outcome, String)> {
     }
     if let Some(signal) = ended.signal {
         if signal == ABORT && ran_out_of_memory(&remains.printed) {
-            let most = CASE.memory.unwrap_or_default() >> 30;
+            let most = CASE.memory.unwrap_or_default() >> 20;
             return error(format!(
-                "the code needed more than {most} GiB of memory: does it put more and more into \
+                "the code needed more than {most} MiB of memory: does it put more and more into \
                  something, and never takes it out?"
             ));
         }

@@ -28,8 +28,14 @@ const GRACE: Duration = Duration::from_secs(1);
 /// When so many cases of a suite have come to their deadlines, the others are hurried: what hangs
 /// everywhere is not to cost a deadline for each case in turn.
 const PATIENCE: usize = 2;
-/// They have this part of their time. No honest case uses a twentieth of it.
-const HURRIED: u32 = 5;
+/// They have this part of their time, which is still many times what honest ones use; but those that
+/// wait for a real server have more.
+const fn hurried(world: World) -> u32 {
+    match world {
+        World::Simulated | World::Paused => 10,
+        World::Real => 5,
+    }
+}
 
 /// How cases are run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,8 +80,8 @@ pub fn cases(
     let failures: Vec<anyhow::Error> = thread::scope(|scope| {
         let work = || {
             while let Some(index) = queue.take() {
-                let hurried = late.load(Ordering::Relaxed) >= PATIENCE;
-                let verdict = case(session, suite, &cases[index], options, hurried, &stop);
+                let is_hurried = late.load(Ordering::Relaxed) >= PATIENCE;
+                let verdict = case(session, suite, &cases[index], options, is_hurried, &stop);
                 queue.give_back(index);
                 let verdict = verdict.inspect_err(|_| stop.cancel())?;
                 if verdict.outcome == Outcome::TimedOut {
@@ -107,10 +113,11 @@ fn case(
     suite: &Suite,
     case: &CaseInfo,
     options: Options,
-    hurried: bool,
+    is_hurried: bool,
     cancel: &Cancel,
 ) -> Result<CaseVerdict> {
-    let deadline = if hurried { case.deadline / HURRIED } else { case.deadline };
+    let part = if is_hurried { hurried(case.world) } else { 1 };
+    let deadline = case.deadline / part;
     let once = || -> Result<CaseVerdict> {
         let program = match case.world {
             World::Real | World::Paused => &suite.real,
@@ -123,7 +130,7 @@ fn case(
         request.deadline = Some(deadline);
         let remains = process(program, &request, deadline * BUSIEST + GRACE, cancel)?;
         let mut verdict = proof::verdict(case, remains);
-        if hurried && verdict.outcome == Outcome::TimedOut {
+        if is_hurried && verdict.outcome == Outcome::TimedOut {
             let note = format!(
                 "it had {} s instead of {} s, for {PATIENCE} cases had come to their deadlines \
                  already; run alone, it has all of its time",

@@ -85,7 +85,7 @@ fn the_students_edition_gives_nothing_away_and_judges_alike() {
 
     let readme = fs::read_to_string(folder.join("README.md")).unwrap();
     assert!(readme.contains("## If you are a student") && readme.contains("## Licence"));
-    assert!(!readme.contains("If you teach") && !readme.contains("-- verify"), "{readme}");
+    assert!(!readme.contains("If you teach") && !readme.contains("course verify"), "{readme}");
 
     // It is built as a student builds it. The starter earns nothing.
     let cargo = |args: &[&str]| {
@@ -111,6 +111,13 @@ fn the_students_edition_gives_nothing_away_and_judges_alike() {
     assert!(cargo(&["reset", "01"]).status.success());
     assert_eq!(fs::read(&lib).unwrap(), starter);
     assert_eq!(cargo(&["verify"]).status.code(), Some(2), "there is nothing to verify");
+
+    // From an exercise's folder as well.
+    let exercise = folder.join("exercises/01-basic-pool");
+    let mut course = Command::new(env!("CARGO"));
+    course.args(["course", "list"]).current_dir(exercise).env_remove("CARGO_TARGET_DIR");
+    let said = String::from_utf8(course.output().unwrap().stdout).unwrap();
+    assert!(said.contains("01-basic-pool  not begun"), "{said}");
 
     // What is there is not overwritten.
     assert_eq!(checker(&root(), &["pack", folder.to_str().unwrap()]).status.code(), Some(2));
