@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use ledger::{CaseInfo, Listing};
 
 use crate::cancel::Cancel;
-use crate::compile;
+use crate::compile::{self, Worlds};
 use crate::course::{self, Course, Task};
 use crate::progress::Watcher;
 use crate::run;
@@ -113,7 +113,7 @@ pub fn judge(
         // It starts while the suite is being built.
         session.databases.begin(session, watcher, cancel)?;
     }
-    let built = compile::build(session, task, snapshot, shown, watcher, cancel)?;
+    let built = compile::build(session, task, snapshot, shown, Worlds::All, watcher, cancel)?;
     let suite = match built.suite {
         Ok(suite) => suite,
         Err(message) => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use ledger::World;
 use serde::{Deserialize, Serialize};
 
 use crate::cancel::Cancel;
@@ -28,10 +29,10 @@ const KEPT: usize = 16;
 /// replace them while they run.
 #[derive(Clone, Debug)]
 pub struct Suite {
-    /// The binary for cases of the real world.
-    pub real: PathBuf,
+    /// The binary for cases of the real world, if it was wanted.
+    real: Option<PathBuf>,
     /// The one for simulated cases, if the task has any.
-    pub simulated: Option<PathBuf>,
+    simulated: Option<PathBuf>,
     /// What is known of its build.
     pub facts: Facts,
     /// Held so that no checker tidies the binaries away.
@@ -45,6 +46,15 @@ pub struct Facts {
     pub warnings: usize,
     /// Where the snapshot was laid out, to tell whose line a panic was in.
     pub source: PathBuf,
+}
+
+/// In which worlds a suite is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worlds {
+    /// In each that the task has.
+    All,
+    /// In the simulated one, for cases that run there.
+    Simulated,
 }
 
 /// How a build ended.
@@ -64,39 +74,50 @@ pub fn build(
     task: &Task,
     snapshot: &Snapshot,
     shown: &str,
+    worlds: Worlds,
     watcher: Watcher<'_>,
     cancel: &Cancel,
 ) -> Result<Built> {
     let began = Instant::now();
     let base = &session.course.base;
     let bin = base.join("bin");
-    let place = bin.join(session.key(task, &snapshot.hash)?);
+    let worlds = if task.facts.simulated { worlds } else { Worlds::All };
+    let key = session.key(task, &snapshot.hash)?;
+    let place = match worlds {
+        Worlds::All => bin.join(key),
+        Worlds::Simulated => bin.join(key + "-simulated"),
+    };
     let done =
         |suite: Result<Suite, String>| Ok(Built { seconds: began.elapsed().as_secs_f64(), suite });
-    if let Some(suite) = Suite::open(&place, task) {
+    if let Some(suite) = Suite::open(&place, task, worlds) {
         return done(Ok(suite));
     }
     let foundation = session.foundation()?;
     let needs = Needs { family: &task.facts.family, foundation: &foundation };
     let slot = Slot::take(base, needs, watcher, cancel)?;
     // Somebody else may have built just this meanwhile.
-    if let Some(suite) = Suite::open(&place, task) {
+    if let Some(suite) = Suite::open(&place, task, worlds) {
         return done(Ok(suite));
     }
     let workspace = package::write(&session.course, task, snapshot, &slot)?;
     let target = slot.target();
     let cargo = Cargo { workspace: &workspace, target, watcher, cancel };
-    let result = lay_foundation(&cargo, &slot, needs).and_then(|()| cargo.build_code());
+    let mut packages: Vec<&str> = workspace.packages.iter().map(String::as_str).collect();
+    if worlds == Worlds::Simulated {
+        let real = Names::new(task, "real").suite;
+        packages.retain(|package| *package != real);
+    }
+    let result = lay_foundation(&cargo, &slot, needs).and_then(|()| cargo.build_code(&packages));
     watcher(Step::Built);
     let Output { success, binaries, diagnostics } = result?;
     let source = slot.source(task);
     if !success {
         return done(Err(diagnostics.explain(task, &source, shown)?));
     }
-    let facts = Facts { warnings: diagnostics.warnings(task), source };
+    let facts = Facts { warnings: diagnostics.warnings(task, worlds), source };
     Suite::copy_out(&place, task, &binaries, &facts)?;
     tidy(&bin);
-    let suite = Suite::open(&place, task);
+    let suite = Suite::open(&place, task, worlds);
     done(Ok(suite.with_context(|| format!("{} is gone", place.display()))?))
 }
 
@@ -154,17 +175,26 @@ fn keep(built: &Path, name: &Path) -> io::Result<()> {
 
 impl Suite {
     /// The suite that was built earlier, marked as in use.
-    fn open(place: &Path, task: &Task) -> Option<Self> {
+    fn open(place: &Path, task: &Task, worlds: Worlds) -> Option<Self> {
         let in_use = File::open(place.join(FACTS)).ok()?;
         in_use.lock_shared().ok()?;
         let facts = serde_json::from_reader(&in_use).ok()?;
-        let real = place.join(binary_name("real"));
+        let real = (worlds == Worlds::All).then(|| place.join(binary_name("real")));
         let simulated = task.facts.simulated.then(|| place.join(binary_name("sim")));
         // Tidied away just before it was locked?
-        let is_there = real.is_file() && simulated.as_ref().is_none_or(|path| path.is_file());
+        let is_there = real.iter().chain(&simulated).all(|path| path.is_file());
         // The youngest are kept.
         let _ = in_use.set_modified(SystemTime::now());
         is_there.then(|| Self { real, simulated, facts, _in_use: Arc::new(in_use) })
+    }
+
+    /// The binary for cases of this world.
+    pub fn program(&self, world: World) -> Result<&Path> {
+        let program = match world {
+            World::Real | World::Paused => self.real.as_ref(),
+            World::Simulated => self.simulated.as_ref().or(self.real.as_ref()),
+        };
+        program.map(PathBuf::as_path).with_context(|| format!("not built for {world:?} cases"))
     }
 
     fn copy_out(

@@ -7,6 +7,7 @@ use ledger::plain;
 use serde::Deserialize;
 
 use crate::cargo::COMPILER;
+use crate::compile::Worlds;
 use crate::course::Task;
 use crate::package::Names;
 use crate::process::Limits;
@@ -103,8 +104,9 @@ impl Diagnostics {
     }
 
     /// How many warnings there are for the submission.
-    pub fn warnings(&self, task: &Task) -> usize {
-        let mark = mark(&Names::new(task, "real").graded);
+    pub fn warnings(&self, task: &Task, worlds: Worlds) -> usize {
+        let world = if worlds == Worlds::All { "real" } else { "sim" };
+        let mark = mark(&Names::new(task, world).graded);
         self.warnings.iter().filter(|warning| warning.package_id.contains(&mark)).count()
     }
 

@@ -52,7 +52,7 @@ pub struct Options {
 pub fn listing(suite: &Suite, cancel: &Cancel) -> Result<Listing> {
     let request = request(suite, None, Options::default())?;
     let limit = Duration::from_secs(10);
-    let mut remains = process(&suite.real, &request, limit, cancel)?;
+    let mut remains = process(suite.program(World::Real)?, &request, limit, cancel)?;
     match remains.messages.pop() {
         Some(Message::Listing(listing)) if !listing.cases.is_empty() => Ok(listing),
         Some(Message::Listing(_)) => bail!("the suite has no case"),
@@ -119,10 +119,7 @@ fn case(
     let part = if is_hurried { hurried(case.world) } else { 1 };
     let deadline = case.deadline / part;
     let once = || -> Result<CaseVerdict> {
-        let program = match case.world {
-            World::Real | World::Paused => &suite.real,
-            World::Simulated => suite.simulated.as_ref().unwrap_or(&suite.real),
-        };
+        let program = suite.program(case.world)?;
         let mut request = request(suite, Some(case.number), options)?;
         if case.databases {
             request.postgres = Some(session.databases.line(session, cancel)?);

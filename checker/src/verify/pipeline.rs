@@ -9,10 +9,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use ledger::{CaseInfo, Level, Listing};
+use ledger::{CaseInfo, Level, Listing, World};
 
 use crate::cancel::Cancel;
-use crate::compile::{self, Built, Suite};
+use crate::compile::{self, Built, Suite, Worlds};
 use crate::course::Task;
 use crate::progress::Step;
 use crate::run;
@@ -42,6 +42,17 @@ pub enum Cases<'a> {
     UntilOneFails,
     /// The core ones, and this one.
     CoreAnd(&'a str),
+}
+
+impl Cases<'_> {
+    /// These, of a suite's.
+    fn of(self, listing: &Listing) -> Vec<CaseInfo> {
+        let is_wanted = |case: &&CaseInfo| match self {
+            Self::All | Self::UntilOneFails => true,
+            Self::CoreAnd(name) => case.level == Level::Core || case.name == name,
+        };
+        listing.cases.iter().filter(is_wanted).cloned().collect()
+    }
 }
 
 /// A variant that has been through it.
@@ -153,10 +164,12 @@ impl<'a> Pipeline<'a> {
 
     /// A variant's whole way.
     fn through(&self, order: Order<'_>, cancel: &Cancel) -> Result<Ran> {
+        let (session, task) = (self.session, self.task);
         let snapshot = Snapshot::of_text(order.source);
+        let worlds = self.worlds(order.cases);
         let built = {
             let _permit = self.builds.take();
-            compile::build(self.session, self.task, &snapshot, "variant", &|_| {}, cancel)?
+            compile::build(session, task, &snapshot, "variant", worlds, &|_| {}, cancel)?
         };
         self.judge(built, order.cases, cancel)
     }
@@ -188,11 +201,16 @@ impl<'a> Pipeline<'a> {
         Ok(Ran { verdict, suite: Some(suite) })
     }
 
+    /// In which worlds the suite is needed for these cases.
+    fn worlds(&self, wanted: Cases<'_>) -> Worlds {
+        let cases = self.listing.get().map(|listing| wanted.of(listing)).unwrap_or_default();
+        let is_simulated = |case: &CaseInfo| case.world == World::Simulated;
+        let all = !cases.is_empty() && cases.iter().all(is_simulated);
+        if all { Worlds::Simulated } else { Worlds::All }
+    }
+
     fn cases(&self, suite: &Suite, wanted: Cases<'_>, cancel: &Cancel) -> Result<Vec<CaseVerdict>> {
-        let mut cases = self.listing()?.cases;
-        if let Cases::CoreAnd(name) = wanted {
-            cases.retain(|case| case.level == Level::Core || case.name == name);
-        }
+        let cases = wanted.of(&self.listing()?);
         let ended = cancel.child();
         let failed = Mutex::new(Vec::new());
         let watch = |step: Step<'_>| {
