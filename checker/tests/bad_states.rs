@@ -140,6 +140,31 @@ fn a_checker_waits_until_another_one_has_built() {
 }
 
 #[test]
+fn a_second_checker_builds_beside_the_first() {
+    // From here on, what the suite stands on is compiled in the first slot.
+    assert_eq!(Submission::new(stage::GOOD).verdict(&[]).code, 0);
+    let slots = course().join("target/checker/slots");
+    let hold = |number: usize| {
+        fs::create_dir_all(slots.join(number.to_string())).unwrap();
+        let lock = File::create(slots.join(format!("{number}/lock"))).unwrap();
+        lock.lock().unwrap();
+        lock
+    };
+    let _first = hold(0);
+    // The next one begins anew, as links to what the first one has.
+    let next = hold(1);
+    let _ = fs::remove_dir_all(slots.join("1/build"));
+    let _ = fs::remove_dir_all(slots.join("1/ready"));
+    drop(next);
+    let second = Submission::unheard_of("pub fn act(_: &str) -> u32 { 13 - 12 }\n");
+    let said = text(&second.checker(&[]).output().unwrap());
+    assert!(said.contains("all 27 cases pass") && !said.contains("waiting"), "{said}");
+    // A panic there is told as a line of the submission, wherever it was built.
+    let wrong = Submission::unheard_of("pub fn act(_: &str) -> u32 { panic!(\"no\") }\n");
+    wrong.verdict(&[]).assert("honest", "failed", "src/lib.rs:1");
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn however_the_checker_ends_no_process_stays() {
     let folder = tempfile::tempdir().unwrap();
