@@ -65,7 +65,7 @@ pub enum Health {
     Healthy,
     /// One of the two does not hold.
     Degraded,
-    /// There was no attempt: nobody knows.
+    /// No attempt has ended: nobody knows.
     NoTraffic,
 }
 
@@ -190,8 +190,9 @@ impl<P: BlockingPool> DerefMut for MeteredConnection<P> {
 }
 
 impl<P: BlockingPool> Drop for MeteredConnection<P> {
-    /// Counts the connection as released, and gives it back to the pool beneath.
+    /// Counts the connection as released, then gives it back to the pool beneath: in this order, for
+    /// whoever takes it next is counted as well.
     fn drop(&mut self) {
-        todo!("count it, and see that it is given back (P3, P15)")
+        todo!("count it first; see that it is given back after that (P3, P14, P15)")
     }
 }

@@ -71,7 +71,7 @@ pub enum Health {
     Healthy,
     /// One of the two does not hold.
     Degraded,
-    /// There was no attempt: nobody knows.
+    /// No attempt has ended: nobody knows.
     NoTraffic,
 }
 
@@ -328,9 +328,10 @@ impl<P: BlockingPool> DerefMut for MeteredConnection<P> {
 }
 
 impl<P: BlockingPool> Drop for MeteredConnection<P> {
-    /// Counts the connection as released, and gives it back to the pool beneath.
+    /// Counts the connection as released, then gives it back to the pool beneath: in this order, for
+    /// whoever takes it next is counted as well.
     fn drop(&mut self) {
-        // answer: count it, and see that it is given back (P3, P15)
+        // answer: count it first; see that it is given back after that (P3, P14, P15)
         // The fields are dropped after this, and with them the guard of the pool beneath: whoever
         // takes the connection next is counted when this one is not any more.
         let mut counts = self.counts.lock();

@@ -1,4 +1,4 @@
-//! Counters in stripes, so that threads seldom meet; a snapshot locks all of them, in order, and adds up. Healthy takes more than nobody having had an answer yet.
+//! Counters in stripes, so that threads seldom meet; a snapshot locks all of them, in order, and adds up.
 
 use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
@@ -65,7 +65,7 @@ pub enum Health {
     Healthy,
     /// One of the two does not hold.
     Degraded,
-    /// There was no attempt: nobody knows.
+    /// No attempt has ended: nobody knows.
     NoTraffic,
 }
 
@@ -135,7 +135,7 @@ impl Snapshot {
         let attempts = self.attempts();
         let failed = self.timeouts + self.connect_errors;
         if attempts == 0 {
-            if self.pending > 0 { Health::Degraded } else { Health::NoTraffic }
+            Health::NoTraffic
         } else if failed * 100 < attempts && self.mean_wait() < Duration::from_millis(100) {
             Health::Healthy
         } else {
@@ -310,7 +310,8 @@ impl<P: BlockingPool> DerefMut for MeteredConnection<P> {
 }
 
 impl<P: BlockingPool> Drop for MeteredConnection<P> {
-    /// Counts the connection as released, and gives it back to the pool beneath.
+    /// Counts the connection as released, then gives it back to the pool beneath: in this order, for
+    /// whoever takes it next is counted as well.
     fn drop(&mut self) {
         self.stripes.own().sums.released += 1;
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Case, fail};
+use harness::{Case, clock, fail, times};
 
 use crate::desk::{Desk, Held, LONG, expect, ms};
 use crate::script::{Answer, Fault};
@@ -91,15 +91,25 @@ fn hands_on_the_answer() {
         };
         fail(format!("the error of the pool beneath, {expected}, from call {}", number + 2), got);
     }
+    // Who waits for ever, and who does not wait at all: no time-out is mended on its way.
+    for timeout in [Duration::MAX, ms(0)] {
+        drop(desk.get_timeout(timeout));
+    }
     let asked = desk.beneath.asked();
-    if asked.len() != 3 {
+    let expected = [ODD, ODD, ODD, Duration::MAX, ms(0)];
+    if asked.len() != expected.len() {
         fail(
-            "the pool beneath to be asked 3 times for 3 calls of get_timeout",
-            format!("it was asked {} times", asked.len()),
+            "the pool beneath to be asked 5 times for 5 calls of get_timeout",
+            format!("it was asked {}", times(asked.len())),
         );
     }
-    if let Some(other) = asked.iter().find(|timeout| **timeout != ODD) {
-        fail("the pool beneath to be asked with the caller's 77 ms", format!("{other:?}"));
+    for (expected, got) in expected.into_iter().zip(asked) {
+        if got != expected {
+            fail(
+                format!("the pool beneath to be asked with the caller's {}", clock(expected)),
+                clock(got),
+            );
+        }
     }
 }
 
@@ -155,6 +165,20 @@ fn counts_returns() {
     }
     mixed(&desk);
     says(&desk, (6, 0), "after all six connections came back, 2 time-outs and 1 connect error");
+
+    // A guard that outlives all who could take a snapshot.
+    let mut held = desk.need();
+    let Desk { beneath, metered } = desk;
+    drop(metered);
+    held.record_query();
+    held.connection().orders += 1;
+    drop(held);
+    if beneath.lent() > 0 {
+        fail(
+            "the pool beneath to have back the connection that was dropped after the Metered",
+            "it has not got it back",
+        );
+    }
 }
 
 /// What a snapshot must say of `released` and `in_use`; and the pool beneath must agree.
@@ -193,6 +217,15 @@ fn counts_connect_errors() {
     desk.attempts(4, ms(100), Answer::Refuse);
     let when = "after five connect errors in all";
     expect("connect_errors", desk.snapshot(when).connect_errors, 5, when);
+
+    // Opening a connection cannot be broken off, and what it ended with is no matter of time.
+    let desk = Desk::open(1);
+    desk.beneath.then(ms(80), Answer::Refuse);
+    drop(desk.get_timeout(ms(50)));
+    let when = "after a connect error that came after 80 ms, when the time-out of 50 ms had passed";
+    let snapshot = desk.snapshot(when);
+    expect("connect_errors", snapshot.connect_errors, 1, when);
+    expect("timeouts", snapshot.timeouts, 0, when);
 }
 
 fn counts_queries() {

@@ -1,8 +1,8 @@
 //! The suite of task 02: what its README promises, and a case for each promise.
 //!
 //! `desk` is where the cases are played, over the pool of `script`, which does as it is told;
-//! `day` makes snapshots by hand, for the cases that only calculate. The other modules hold the
-//! cases, grouped by what they are about.
+//! `day` makes snapshots by hand, for the cases that only calculate; `watch` tells whether
+//! snapshots add up. The other modules hold the cases, grouped by what they are about.
 
 mod counting;
 mod day;
@@ -14,6 +14,7 @@ mod tail;
 mod text;
 mod threads;
 mod waiting;
+mod watch;
 
 use harness::Suite;
 
@@ -21,8 +22,8 @@ use harness::Suite;
 const PROMISES: &[(&str, &str)] = &[
     (
         "P1",
-        "`get_timeout` asks the pool beneath once, with the caller's time-out, and hands on its \
-         answer: a guard that derefs to the connection that was lent, or the very error.",
+        "`get_timeout` asks the pool beneath once, with the caller's time-out as it is, and hands \
+         on its answer: a guard that derefs to the connection that was lent, or the very error.",
     ),
     (
         "P2",
@@ -31,7 +32,7 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P3",
         "Dropping a guard counts once in `released` and gives the connection back to the pool \
-         beneath at once; `in_use` is how many guards are out.",
+         beneath at once, also when the `Metered` is gone; `in_use` is how many guards are out.",
     ),
     (
         "P4",
@@ -51,8 +52,8 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P7",
         "An attempt takes as long as the pool beneath needs for its answer, whatever the answer \
-         is. `wait_total` is the sum over all attempts and `mean_wait` their average, to the \
-         microsecond; zero if there was none.",
+         is. `wait_total` is the sum over all attempts that have ended and `mean_wait` their \
+         average, to the microsecond; zero if there was none.",
     ),
     (
         "P8",
@@ -69,7 +70,7 @@ const PROMISES: &[(&str, &str)] = &[
         "P10",
         "A pool from which nobody gets a connection is `Degraded`, however quickly it says no.",
     ),
-    ("P11", "`health` is `NoTraffic` when no attempt has ended, and only then."),
+    ("P11", "`health` is `NoTraffic` when no attempt has ended, whoever waits, and only then."),
     (
         "P12",
         "Every attempt is in one bucket, whatever came of it: the first whose bound is not below \
@@ -88,12 +89,15 @@ const PROMISES: &[(&str, &str)] = &[
         "A snapshot is one moment, whatever the threads do at the same time: `released` is never \
          above `acquired`, `in_use` is the difference and never above `max`, and the buckets hold \
          as many attempts as `acquired`, `timeouts` and `connect_errors` together; `wait_total` is \
-         the time of just these. No count is lost, and none goes back.",
+         the time of just these, and `queries` holds all that were recorded on connections that \
+         are released, and none of a connection that is not acquired. No count is lost, and none \
+         goes back.",
     ),
     (
         "P15",
         "A thread that panics while it holds a connection gives it back, and that counts like any \
-         other return.",
+         other return. What a destructor asks for while the thread unwinds counts like any other \
+         attempt.",
     ),
     (
         "P16",

@@ -7,7 +7,7 @@ use pool_metrics::{Health, Snapshot};
 
 use crate::day::{Day, thousands};
 use crate::desk::{Desk, expect, ms, us};
-use crate::judging::expect_health;
+use crate::judging::{expect_health, expect_utilisation};
 use crate::script::Answer;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -69,6 +69,7 @@ fn quantiles_by_nearest_rank() {
         .connect_errors(1, ms(3_000));
     let of_100 = Day::new().acquired(90, us(600)).acquired(9, ms(15)).timeouts(1, ms(30_000));
     let slow = Day::new().acquired(4, ms(15));
+    let in_vain = Day::new().timeouts(1, ms(15)).connect_errors(1, ms(50));
     let at = |bound| Some(ms(bound));
     for (day, q, expected) in [
         (&spread, 0.0, at(1)),
@@ -87,6 +88,8 @@ fn quantiles_by_nearest_rank() {
         (&of_100, 0.995, Some(Duration::MAX)),
         (&of_100, 1.0, Some(Duration::MAX)),
         (&slow, 0.0, at(20)),
+        (&in_vain, 0.5, at(20)),
+        (&in_vain, 1.0, at(50)),
         (&Day::new(), 0.0, None),
         (&Day::new(), 0.99, None),
     ] {
@@ -162,14 +165,13 @@ fn gauges_are_of_the_end() {
     expect("released", window.released, 2, when);
     expect("in_use", window.in_use, 1, when);
     expect("max", window.max, 4, when);
-    let utilisation = window.utilisation();
-    let is_right = (utilisation - 0.25).abs() <= 1e-9;
-    if !is_right {
-        fail(format!("utilisation() 0.25 {when}"), format!("{utilisation}"));
-    }
-    let waiting = Snapshot { pending: 3, ..Snapshot::default() };
-    let window = waiting.since(&Snapshot { pending: 5, ..Snapshot::default() });
-    expect("pending", window.pending, 3, "of a window that began with pending 5 and ended with 3");
+    expect_utilisation(&window, 0.25, when);
+    expect_health(&window, Health::NoTraffic, when);
+    let now = Snapshot { pending: 3, max: 8, ..Snapshot::default() };
+    let window = now.since(&Snapshot { pending: 5, max: 4, ..Snapshot::default() });
+    let when = "of a window that began with pending 5, max 4 and ended with pending 3, max 8";
+    expect("pending", window.pending, 3, when);
+    expect("max", window.max, 8, when);
 }
 
 fn the_wrong_way_round() {
@@ -183,6 +185,7 @@ fn the_wrong_way_round() {
         ("connect_errors", window.connect_errors),
         ("released", window.released),
         ("queries", window.queries),
+        ("buckets: attempts in all of them", window.buckets.iter().sum()),
     ] {
         expect(field, count, 0, when);
     }

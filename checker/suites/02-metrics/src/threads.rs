@@ -8,7 +8,8 @@ use ledger::What;
 use pool_metrics::Snapshot;
 
 use crate::desk::{Desk, LONG, all_home, expect, ms, us};
-use crate::script::{Answer, Fault};
+use crate::script::Answer;
+use crate::watch::{Tally, Watch, each_carries_a_query};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -55,37 +56,6 @@ pub(crate) fn real_cases() -> Vec<Case> {
                  loses nothing. A `load` and a `store` do.",
             ]),
     ]
-}
-
-/// What the attempts of a thread came to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    acquired: u64,
-    timeouts: u64,
-    connect_errors: u64,
-}
-
-impl Tally {
-    fn count(&mut self, answer: Result<(), Fault>) {
-        match answer {
-            Ok(()) => self.acquired += 1,
-            Err(Fault::Timeout(_)) => self.timeouts += 1,
-            Err(Fault::Refused(_)) => self.connect_errors += 1,
-        }
-    }
-
-    /// Fails unless the snapshot holds exactly what the threads did.
-    fn expect(tallies: &[Self], snapshot: &Snapshot, when: &str) {
-        let sum = |field: fn(&Self) -> u64| tallies.iter().map(field).sum();
-        expect("acquired", snapshot.acquired, sum(|tally| tally.acquired), when);
-        expect("released", snapshot.released, sum(|tally| tally.acquired), when);
-        expect("timeouts", snapshot.timeouts, sum(|tally| tally.timeouts), when);
-        expect("connect_errors", snapshot.connect_errors, sum(|tally| tally.connect_errors), when);
-        // Each connection carried one query.
-        expect("queries", snapshot.queries, sum(|tally| tally.acquired), when);
-        expect("in_use", snapshot.in_use, 0, when);
-        expect("pending", snapshot.pending, 0, when);
-    }
 }
 
 fn a_snapshot_is_one_moment() {
@@ -156,6 +126,7 @@ fn adds_up(max: u32, names: &[&str]) {
             desk.beneath.write(What::Note { text });
         }
         watch.look(&now);
+        each_carries_a_query(&now);
         now
     };
     for _ in 0..12 {
@@ -164,71 +135,6 @@ fn adds_up(max: u32, names: &[&str]) {
     let tallies = all_home(traders);
     let snapshot = look();
     Tally::expect(&tallies, &snapshot, "when all threads have gone home");
-}
-
-/// Somebody who looks at one snapshot after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Watch {
-    before: Snapshot,
-}
-
-impl Watch {
-    /// Fails unless the snapshot adds up and nothing has gone back since the last look.
-    pub(crate) fn look(&mut self, now: &Snapshot) {
-        let Snapshot { acquired, released, in_use, max, .. } = *now;
-        if released > acquired {
-            fail(
-                "a snapshot in which released is not above acquired",
-                format!("released {released}, acquired {acquired}"),
-            );
-        }
-        if u64::from(in_use) != acquired - released {
-            fail(
-                format!(
-                    "in_use {} with acquired {acquired}, released {released}",
-                    acquired - released
-                ),
-                format!("in_use {in_use}"),
-            );
-        }
-        if in_use > max {
-            fail(
-                format!("in_use not above max, which is {max}"),
-                format!(
-                    "in_use {in_use}: a connection was in use again before it was released, or the \
-                     snapshot read the two at different moments"
-                ),
-            );
-        }
-        let ended = now.acquired + now.timeouts + now.connect_errors;
-        let in_buckets: u64 = now.buckets.iter().sum();
-        if in_buckets != ended {
-            fail(
-                format!(
-                    "{ended} attempts in the buckets of a snapshot with acquired {}, timeouts {}, \
-                     connect_errors {}",
-                    now.acquired, now.timeouts, now.connect_errors
-                ),
-                format!("{in_buckets}"),
-            );
-        }
-        let before = &self.before;
-        for (field, before, now) in [
-            ("acquired", before.acquired, now.acquired),
-            ("released", before.released, now.released),
-            ("timeouts", before.timeouts, now.timeouts),
-            ("connect_errors", before.connect_errors, now.connect_errors),
-            ("queries", before.queries, now.queries),
-        ] {
-            if now < before {
-                fail(
-                    format!("{field} not below {before}, as an earlier snapshot had it"),
-                    format!("{field} {now}"),
-                );
-            }
-        }
-        self.before = now.clone();
-    }
 }
 
 fn survives_a_panicking_holder() {
@@ -255,6 +161,40 @@ fn survives_a_panicking_holder() {
     let snapshot = desk.snapshot(when);
     expect("acquired", snapshot.acquired, 2, when);
     expect("released", snapshot.released, 2, when);
+    a_destructor_asks();
+}
+
+/// Asks twice when it is dropped: it writes down what was left undone.
+struct Undone<'a>(&'a Desk);
+
+impl Drop for Undone<'_> {
+    fn drop(&mut self) {
+        let Self(desk) = self;
+        if let Ok(mut held) = desk.attempt(ms(5), Answer::Lend) {
+            held.record_query();
+        }
+        drop(desk.attempt(ms(5), Answer::TimeOut));
+    }
+}
+
+fn a_destructor_asks() {
+    let desk = Desk::open(1);
+    let trader = desk.trader("thread B", |desk| {
+        let _ = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            let _undone = Undone(desk);
+            panic::resume_unwind(Box::new("the trader panics"));
+        }));
+    });
+    all_home([trader]);
+    let when = "after a destructor asked twice while thread B unwound a panic of its own, and got a \
+                connection and a time-out";
+    let snapshot = desk.snapshot(when);
+    let tally = Tally { acquired: 1, timeouts: 1, connect_errors: 0 };
+    Tally::expect(&[tally], &snapshot, when);
+    Watch::default().look(&snapshot);
+    if snapshot.wait_total.abs_diff(ms(10)) > us(10) {
+        fail(format!("wait_total 10 ms {when}"), clock(snapshot.wait_total));
+    }
 }
 
 /// How often each of the real threads asks.
@@ -280,7 +220,9 @@ fn counts_real_threads() {
         .collect();
     let mut watch = Watch::default();
     while !traders.iter().all(thread::JoinHandle::is_finished) {
-        watch.look(&desk.metered.snapshot());
+        let snapshot = desk.metered.snapshot();
+        watch.look(&snapshot);
+        each_carries_a_query(&snapshot);
         thread::yield_now();
     }
     let tallies = all_home(traders);
