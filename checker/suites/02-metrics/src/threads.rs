@@ -192,9 +192,6 @@ fn a_destructor_asks() {
     let tally = Tally { acquired: 1, timeouts: 1, connect_errors: 0 };
     Tally::expect(&[tally], &snapshot, when);
     Watch::default().look(&snapshot);
-    if snapshot.wait_total.abs_diff(ms(10)) > us(10) {
-        fail(format!("wait_total 10 ms {when}"), clock(snapshot.wait_total));
-    }
 }
 
 /// How often each of the real threads asks.

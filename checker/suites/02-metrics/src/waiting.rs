@@ -41,12 +41,7 @@ fn pending_falls_again() {
         .map(|(index, name)| {
             desk.trader(name, move |desk| {
                 desk.at(ms(5 * index));
-                let asks = || drop(desk.get_timeout(ms(50)));
-                // Raised without a panic hook's message: it is the story's panic.
-                if panic::catch_unwind(panic::AssertUnwindSafe(asks)).is_err() {
-                    let error = "a panic of the pool beneath".to_owned();
-                    desk.beneath.write(What::GaveUp { error });
-                }
+                ask(desk);
             })
         })
         .collect();
@@ -101,6 +96,16 @@ fn pending_falls_again() {
     }
     drop(other);
     adds_up_in_the_end(&desk);
+    counts_a_panic_wholly_or_not_at_all();
+}
+
+/// Asks with 50 ms, and outlives a panic of the pool beneath, which is the story's own.
+fn ask(desk: &Desk) {
+    let asks = || drop(desk.get_timeout(ms(50)));
+    if panic::catch_unwind(panic::AssertUnwindSafe(asks)).is_err() {
+        let error = "a panic of the pool beneath".to_owned();
+        desk.beneath.write(What::GaveUp { error });
+    }
 }
 
 /// After four attempts in the script, and four connections that were lent besides.
@@ -112,15 +117,23 @@ fn adds_up_in_the_end(desk: &Desk) {
     expect("acquired", snapshot.acquired, 5, when);
     expect("released", snapshot.released, 5, when);
     expect("timeouts", snapshot.timeouts, 1, when);
-    let panic_counts = snapshot.connect_errors == 2;
-    if !panic_counts {
+    if snapshot.connect_errors != 2 {
         expect("connect_errors", snapshot.connect_errors, 1, when);
     }
     Watch::default().look(&snapshot);
-    // 50 ms, twice 30 ms, and 30 ms more if the panic counts; the other four came at once.
-    let expected = if panic_counts { ms(140) } else { ms(110) };
+}
+
+/// A panic alone, so that its time can be told from others.
+fn counts_a_panic_wholly_or_not_at_all() {
+    let desk = Desk::open(1);
+    desk.beneath.then(ms(30), Answer::Panic);
+    ask(&desk);
+    let when = "after one attempt, under which the pool beneath panicked after 30 ms";
+    let snapshot = desk.snapshot(when);
+    Watch::default().look(&snapshot);
+    let errors = snapshot.connect_errors;
+    let expected = if errors == 0 { ms(0) } else { ms(30) };
     if snapshot.wait_total.abs_diff(expected) >= ms(1) {
-        let errors = snapshot.connect_errors;
         fail(
             format!("wait_total {} with connect_errors {errors} {when}", clock(expected)),
             format!(
