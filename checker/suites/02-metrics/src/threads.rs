@@ -37,6 +37,8 @@ pub(crate) fn cases() -> Vec<Case> {
                 "`Drop` runs while the thread unwinds. It counts and gives back without asking \
                  why it is called; and a `std::sync::Mutex` that a panicking thread only held for \
                  a moment is not poisoned.",
+                "`thread::panicking()` says that this thread unwinds, and not why: whether the pool \
+                 beneath has panicked is known by there being no answer.",
             ]),
     ]
 }
