@@ -25,8 +25,8 @@ pub struct PoolConfig {
     pub connection_timeout: Duration,
     /// A connection older than this is not handed out any more. Default 30 min; `None`: no limit.
     pub max_lifetime: Option<Duration>,
-    /// [`Pool::reap`] closes a connection that nobody has used for so long, down to
-    /// `min_connections`. Default 10 min; `None`: no limit.
+    /// [`Pool::reap`] closes a connection that nobody has used for longer than this, as long as
+    /// more than `min_connections` remain. Default 10 min; `None`: no limit.
     pub idle_timeout: Option<Duration>,
 }
 
@@ -78,8 +78,8 @@ impl<E: std::error::Error + 'static> std::error::Error for PoolError<E> {
 /// What a pool looks like at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Connections that the pool has: idle or in use. Whether one that is just being opened
-    /// counts, and where, is up to you.
+    /// Connections that the pool has: idle or in use. Whether one that is just being opened or
+    /// closed counts, and where, is up to you.
     pub size: u32,
     /// Connections that wait for somebody to take them.
     pub idle: u32,
@@ -90,6 +90,9 @@ pub struct Status {
 }
 
 /// A pool of connections. Cloning it is cheap and gives another handle to the same pool.
+///
+/// Dropping the last handle closes the pool, as [`close`](Pool::close) does. A guard that is still
+/// out works on.
 pub struct Pool<M: ManageConnection> {
     your_fields: PhantomData<M>, // put yours here instead
 }
@@ -121,12 +124,14 @@ impl<M: ManageConnection> Pool<M> {
     /// Takes a connection: an idle one; else a new one, if there is room for it; else the first
     /// that becomes free, or room to open one, within `timeout`.
     ///
-    /// The time-out bounds the waiting for other threads; it cannot bound `connect`, which nothing
-    /// can hurry. A time-out of zero never waits.
+    /// The time-out counts from the call and bounds the waiting for other threads. It cannot bound
+    /// what nothing can hurry: `connect`, or the closing of an idle connection that turns out to be
+    /// broken or too old. A time-out of zero never waits.
     ///
     /// # Errors
     /// [`PoolError::Timeout`] when nothing became free in time, [`PoolError::Connect`] when a new
-    /// connection could not be opened, [`PoolError::Closed`] when the pool is or becomes closed.
+    /// connection could not be opened, [`PoolError::Closed`] when the pool is closed, or becomes so
+    /// while the thread waits.
     ///
     /// # Panics
     /// If `connect` panics; the pool is as before then.
@@ -143,8 +148,8 @@ impl<M: ManageConnection> Pool<M> {
     }
 
     /// Closes idle connections that are older than `max_lifetime`, and idle connections that nobody
-    /// has used for `idle_timeout` as long as more than `min_connections` remain. Opens none.
-    /// Returns how many it closed.
+    /// has used for longer than `idle_timeout`, as long as more than `min_connections` remain, those
+    /// in use included. Opens none. Returns how many it closed.
     ///
     /// A pool does not do this by itself: call it now and then.
     pub fn reap(&self) -> usize {

@@ -86,6 +86,19 @@ fn reuses_an_idle_one() {
         }
     }
     desk.expect_sessions(1, "after five traders, one after the other");
+
+    // One of two has broken, whichever is looked at first: the other one is idle all the same.
+    for broken in [1, 2] {
+        let desk = Desk::open(between(2, 3));
+        desk.exchange.kill(broken);
+        let held = desk.need("while two are idle, one of them broken");
+        if desk.exchange.opened() > 2 {
+            fail(
+                format!("conn {}, which is idle, when conn {broken} is found broken", 3 - broken),
+                format!("conn {}, opened although conn {} was idle", held.id(), 3 - broken),
+            );
+        }
+    }
 }
 
 fn grows_lazily() {
@@ -104,4 +117,10 @@ fn grows_lazily() {
             format!("the third only after {} of waiting", clock(waited)),
         );
     }
+
+    // The largest number there is: room for as many as anybody needs.
+    let desk = Desk::open(between(0, u32::MAX));
+    let asked = desk.now();
+    let held = [(); 3].map(|()| desk.need_at(asked, "with max_connections u32::MAX"));
+    drop(held);
 }

@@ -163,6 +163,14 @@ impl Desk {
         }
     }
 
+    /// Fails unless the pool's status says that no thread waits; `when` tells the moment.
+    pub(crate) fn expect_nobody_waits(&self, when: &str) {
+        let waiting = self.pool.status().waiting;
+        if waiting > 0 {
+            fail(format!("status() to say waiting 0 {when}"), format!("waiting {waiting}"));
+        }
+    }
+
     /// Fails unless the exchange counts so many sessions; `when` tells the moment.
     pub(crate) fn expect_sessions(&self, expected: usize, when: &str) {
         let sessions = self.exchange.sessions();
@@ -232,6 +240,18 @@ impl Drop for Held {
 pub(crate) fn all_home(traders: impl IntoIterator<Item = JoinHandle<()>>) {
     for trader in traders {
         trader.join().expect("a trader's panic has failed the case already");
+    }
+}
+
+/// Fails unless it is still the moment `began`: `what` was done without waiting, while `others` were
+/// at work.
+pub(crate) fn at_once(desk: &Desk, began: Duration, what: &str, others: &str) {
+    let took = desk.now().saturating_sub(began);
+    if took > ms(0) {
+        fail(
+            format!("{what} at {} to take no time while {others}", clock(began)),
+            format!("{} of waiting", clock(took)),
+        );
     }
 }
 

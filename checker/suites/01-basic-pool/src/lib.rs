@@ -4,7 +4,9 @@
 //! grouped by what they are about.
 
 mod borrow;
+mod closing;
 mod desk;
+mod ending;
 mod faults;
 mod lifetimes;
 mod limits;
@@ -37,7 +39,7 @@ const PROMISES: &[(&str, &str)] = &[
         "P7",
         "When all connections are in use, `get_timeout` gives up with `Timeout` as soon as its \
          time is over, counted from the call, and not before; `get` does so after \
-         `connection_timeout`.",
+         `connection_timeout`. Who opens a connection gets it, even if that takes longer.",
     ),
     (
         "P8",
@@ -46,8 +48,8 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P9",
-        "There are never more than `max_connections` connections, those being opened included, \
-         whatever the threads do at the same time.",
+        "There are never more than `max_connections` connections, those being opened or closed \
+         included, whatever the threads do at the same time.",
     ),
     (
         "P10",
@@ -62,8 +64,8 @@ const PROMISES: &[(&str, &str)] = &[
     ("P12", "A thread that panics while it holds a connection gives it back like any other."),
     (
         "P13",
-        "When a broken connection is given back, its place is free as soon as the connection is \
-         closed, not before, and a waiting thread opens a new one there.",
+        "When a connection is closed, for whatever reason, its place is free as soon as that is \
+         done, not before, and a waiting thread opens a new one there.",
     ),
     (
         "P14",
@@ -78,8 +80,8 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P16",
-        "Opening a connection blocks nobody else: connections are opened at the same time, and \
-         meanwhile others get, give back and ask for the `status`.",
+        "Opening or closing a connection blocks nobody else: connections are opened at the same \
+         time, and meanwhile others get, give back and ask for the `status`.",
     ),
     (
         "P17",
@@ -90,13 +92,14 @@ const PROMISES: &[(&str, &str)] = &[
         "P18",
         "A connection older than `max_lifetime` is not handed out. `reap` closes those of them \
          that are idle, and connections idle for longer than `idle_timeout` while more than \
-         `min_connections` remain; it opens none, and returns how many it closed.",
+         `min_connections` remain, those in use included; it opens none, and returns how many it \
+         closed.",
     ),
     (
         "P19",
         "`close` ends the waiting with `Closed` and closes what is idle; later calls get `Closed`. \
-         A guard works on, also after the last `Pool` has been dropped, and its connection is \
-         closed when the guard is dropped.",
+         Dropping the last `Pool` closes it as well. A guard works on after either, and its \
+         connection is closed when the guard is dropped.",
     ),
     (
         "P20",
@@ -114,6 +117,7 @@ pub fn suite() -> Suite {
         waiting::cases(),
         faults::cases(),
         lifetimes::cases(),
+        ending::cases(),
         load::cases(),
     ];
     cases.into_iter().flatten().fold(Suite::new(PROMISES), Suite::case)

@@ -48,11 +48,15 @@ pub(crate) fn hard_cases() -> Vec<Case> {
 }
 
 fn refuses_bad_config() {
-    for (min, max) in [(0, 0), (3, 0), (3, 2), (21, 20)] {
+    for (min, max) in [(0, 0), (3, 0), (3, 2), (21, 20), (u32::MAX, 20)] {
         let exchange = Exchange::new();
         harness::watch(exchange.log());
         match Pool::new(exchange.manager(), between(min, max)) {
-            Err(PoolError::InvalidConfig(_)) => {}
+            Err(PoolError::InvalidConfig(reason)) if !reason.trim().is_empty() => {}
+            Err(PoolError::InvalidConfig(_)) => fail(
+                format!("the reason why min_connections {min}, max_connections {max} cannot work"),
+                "InvalidConfig with an empty text",
+            ),
             other => fail(
                 format!("InvalidConfig for min_connections {min}, max_connections {max}"),
                 other.map_or_else(|error| told(&error), |_| "a pool".to_owned()),
