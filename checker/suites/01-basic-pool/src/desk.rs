@@ -163,11 +163,14 @@ impl Desk {
         }
     }
 
-    /// Fails unless the pool's status says that no thread waits; `when` tells the moment.
-    pub(crate) fn expect_nobody_waits(&self, when: &str) {
+    /// Fails unless the pool's status says that so many threads wait; `when` tells the moment.
+    pub(crate) fn expect_waiting(&self, expected: u32, when: &str) {
         let waiting = self.pool.status().waiting;
-        if waiting > 0 {
-            fail(format!("status() to say waiting 0 {when}"), format!("waiting {waiting}"));
+        if waiting != expected {
+            fail(
+                format!("status() to say waiting {expected} {when}"),
+                format!("waiting {waiting}"),
+            );
         }
     }
 

@@ -54,7 +54,7 @@ fn ends_all_waiting() {
     desk.at(ms(50));
     desk.close();
     all_home(waiting);
-    desk.expect_nobody_waits("when close() has sent everybody away");
+    desk.expect_waiting(0, "when close() has sent everybody away");
     let late = desk.get_timeout(ms(10));
     if !matches!(late, Err(PoolError::Closed)) {
         fail("Closed from a pool that has been closed", outcome(&late));

@@ -158,6 +158,8 @@ fn timed_out_waiter_loses_nothing() {
                 drop(desk.need_at(ms(50), why));
             }));
         }
+        desk.at(ms(30));
+        desk.expect_waiting(1, "while thread B waits");
         desk.at(ms(50));
         drop(held);
         all_home(traders);
@@ -168,7 +170,7 @@ fn timed_out_waiter_loses_nothing() {
                 format!("{}: nobody holds the connection, and nobody gets it", outcome(&last)),
             );
         }
-        desk.expect_nobody_waits("when everybody has gone home");
+        desk.expect_waiting(0, "when everybody has gone home");
     }
 }
 
