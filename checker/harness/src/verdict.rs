@@ -130,9 +130,14 @@ pub(crate) fn begin_schedule() {
 }
 
 /// What the watched log holds.
-pub(crate) fn events() -> Vec<Event> {
+fn events() -> Vec<Event> {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut events = log.as_ref().map(Log::events).unwrap_or_default();
+    log.as_ref().map(Log::events).unwrap_or_default()
+}
+
+/// What of that is told: no more than anybody could look at.
+pub(crate) fn last_events() -> Vec<Event> {
+    let mut events = events();
     events.drain(..events.len().saturating_sub(MOST_EVENTS));
     for Event { thread, what, .. } in &mut events {
         let text = match what {
