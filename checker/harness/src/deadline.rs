@@ -38,7 +38,7 @@ pub(crate) fn receive<T>(receiver: &Receiver<T>, deadline: Duration) -> Result<T
 
 /// What a case has had of a while in which it computed for so long: at least a part of it, for whoever
 /// hangs may have a thread that computes a little.
-fn had(passed: Duration, computed: Option<Duration>) -> Duration {
+pub(crate) fn had(passed: Duration, computed: Option<Duration>) -> Duration {
     match computed {
         Some(computed) if computes(passed, computed) => computed.clamp(passed / BUSIEST, passed),
         _ => passed,
@@ -52,13 +52,13 @@ fn computes(passed: Duration, computed: Duration) -> bool {
 
 /// For how long all threads of this process have computed, if the system knows.
 #[cfg(unix)]
-fn computed() -> Option<Duration> {
+pub(crate) fn computed() -> Option<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
 #[cfg(not(unix))]
-fn computed() -> Option<Duration> {
+pub(crate) fn computed() -> Option<Duration> {
     None
 }
 

@@ -32,6 +32,8 @@
 mod case;
 mod deadline;
 mod panics;
+#[cfg(feature = "tasks")]
+mod patience;
 mod process;
 mod servers;
 #[cfg(feature = "tasks")]

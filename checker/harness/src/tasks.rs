@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic;
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 use tokio::time;
 
+pub use crate::patience::Patience;
 use crate::{fail, order};
 
 /// How often [`story`] tells its story: `tokio::select!` begins with a branch of its own choosing, each
@@ -58,6 +60,27 @@ pub async fn ends<T>(what: &str, work: impl Future<Output = T>) -> T {
 /// [`Late`] when the time is over; the work is dropped.
 pub async fn ends_within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
     time::timeout(limit, work).await.map_err(|_| Late { limit })
+}
+
+/// What something comes to while there is [`Patience`], in real time, or that it is late. For what takes
+/// a moment if it comes to an end at all: a limit of a second or two is safe, for only time in which
+/// it could have ended counts. `elsewhere` says whether a server is at work for it.
+///
+/// # Errors
+/// [`Late`] when all patience is used up; the work is dropped.
+pub async fn ends_in_real_time<T>(
+    mut patience: Patience,
+    work: impl Future<Output = T>,
+    elsewhere: impl AsyncFn() -> bool,
+) -> Result<T, Late> {
+    let limit = patience.limit();
+    let mut work = pin!(work);
+    let mut used_up = pin!(async { while !patience.spend(&elsewhere).await {} });
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Ok(value)),
+        Poll::Pending => used_up.as_mut().poll(context).map(|()| Err(Late { limit })),
+    })
+    .await
 }
 
 /// Something was still waiting when its time was over; reads "it was still waiting after 8 s".
@@ -155,5 +178,31 @@ pub fn at_each_poll(tell: impl AsyncFn(Cut) -> bool) {
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn what_never_ends_is_late_and_what_ends_is_not() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let patience = || Patience::new(Duration::from_millis(100));
+        runtime.block_on(async {
+            let idle = async || false;
+            assert_eq!(ends_in_real_time(patience(), async { 1 }, idle).await, Ok(1));
+            let late = ends_in_real_time(patience(), future::pending::<()>(), idle).await;
+            assert_eq!(late.unwrap_err().to_string(), "it was still waiting after 0.1 s");
+            // While a server is at work there is more time than this.
+            let began = Instant::now();
+            let busy = async || true;
+            let work = time::sleep(Duration::from_millis(300));
+            assert_eq!(ends_in_real_time(patience(), work, busy).await, Ok(()));
+            assert!(began.elapsed() >= Duration::from_millis(300));
+        });
     }
 }
