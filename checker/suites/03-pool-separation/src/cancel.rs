@@ -11,7 +11,7 @@ use pool_separation::{Lane, TradingPools};
 use tokio::time::timeout;
 
 use crate::desk::{Desk, between, buy, ms, on_each, told};
-use crate::relay;
+use crate::relay::{Relay, What, through_this_thread};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -37,49 +37,50 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// More awaits than any way of recording a trade should have.
-const MOST_POLLS: u32 = 200;
+/// More awaits, and more messages, than any way of recording a trade should have.
+const MOST: u32 = 200;
 
 fn a_dropped_trade_is_whole() {
     on_each(&async |desk: &Desk| {
         let folder = tempfile::tempdir().expect("a folder for a socket");
-        let url = if desk.is_postgres() {
-            relay::through_this_thread(desk.database.url(), folder.path())
-        } else {
-            Ok(desk.database.url().to_owned())
-        };
-        let url = url.expect("a way to the database through this thread");
-        let pools = desk.open_at(&url, [between(1, 1), between(0, 1), between(0, 1)]).await;
+        let relay = desk.is_postgres().then(|| through_this_thread(desk.database.url(), &folder));
+        let relay = relay.and_then(Result::ok);
+        let url = relay.as_ref().map_or(desk.database.url(), |relay| &relay.url);
+        let pools = desk.open_at(url, [between(1, 1), between(0, 1), between(0, 1)]).await;
         for table in ["positions", "trades"] {
             dropped_while_locked(desk, &pools, table).await;
         }
-        let mut done = false;
-        for polls in 1..=MOST_POLLS {
-            done = dropped_after(desk, &pools, polls).await;
-            if done {
+        for polls in 1.. {
+            if dropped_after(desk, &pools, polls).await {
                 break;
             }
+            at_most(desk, polls, "polls").await;
         }
-        if !done {
-            let most = format!("`record_trade` to come to an end within {MOST_POLLS} polls");
-            desk.fail(most, "it did not").await;
+        let Some(relay) = relay else { return };
+        for messages in 1.. {
+            if dropped_at(desk, &pools, &relay, messages).await {
+                break;
+            }
+            at_most(desk, messages, "messages to and from the server").await;
         }
     });
+}
+
+async fn at_most(desk: &Desk, count: u32, what: &str) {
+    if count >= MOST {
+        let most = format!("`record_trade` to come to an end within {MOST} {what}");
+        desk.fail(most, "it did not").await;
+    }
 }
 
 /// Drops a trade that waits for a table: on PostgreSQL for its second row, or for its first; on
 /// SQLite for the first.
 async fn dropped_while_locked(desk: &Desk, pools: &TradingPools, table: &str) {
-    let locked = match desk.database.lock(table).await {
-        Ok(locked) => locked,
-        Err(error) => desk.fail("the suite to lock a table", error.to_string()).await,
-    };
+    let locked = desk.lock(table).await;
     let trade = buy("AAPL", 10.0, 264.5, 1);
     // Longer than it takes to get there, mostly; whatever it is at is as good.
     let cut = timeout(ms(50), pools.record_trade(&trade)).await;
-    if let Err(error) = locked.release().await {
-        desk.fail("the suite to release its lock", error.to_string()).await;
-    }
+    desk.unlock(locked).await;
     let when = format!("after a `record_trade` that waited for {table} was dropped");
     if let Ok(Err(error)) = cut {
         desk.fail("`record_trade` to wait for a table that is locked", told(&error)).await;
@@ -92,7 +93,7 @@ async fn dropped_after(desk: &Desk, pools: &TradingPools, cut_at: u32) -> bool {
     let trade = buy("AAPL", 10.0, 264.5, i64::from(cut_at));
     // The same way through the awaits each time: a connection that is still on its way back would
     // add one.
-    desk.waits_a_while_for(|| pools.pool(Lane::Trades).num_idle() > 0).await;
+    desk.waits_a_while_for(ms(500), || pools.pool(Lane::Trades).num_idle() > 0).await;
     let cut = async {
         let mut polled = 0;
         let mut work = pin!(pools.record_trade(&trade));
@@ -117,6 +118,32 @@ async fn dropped_after(desk: &Desk, pools: &TradingPools, cut_at: u32) -> bool {
             result.is_some()
         }
     }
+}
+
+/// Drops a trade when so many messages have gone to the server and back, with the next one on its way:
+/// whatever task of the code under test waits for it. Says whether it was done before.
+async fn dropped_at(desk: &Desk, pools: &TradingPools, relay: &Relay, messages: u32) -> bool {
+    let trade = buy("AAPL", 10.0, 264.5, i64::from(messages));
+    desk.waits_a_while_for(ms(500), || pools.pool(Lane::Trades).num_idle() > 0).await;
+    relay.stop_at(What::Message, messages);
+    let cut = async {
+        tokio::select! {
+            result = pools.record_trade(&trade) => Some(result),
+            () = relay.arrived() => None,
+        }
+    };
+    let result = desk.ends("`record_trade`", cut).await;
+    let done = relay.let_all_through();
+    if result.is_none() || !done {
+        relay.go_on();
+    }
+    let when = format!("after a `record_trade` was dropped with message {messages} on its way");
+    if let Some(Err(error)) = result {
+        desk.fail(format!("`record_trade` to succeed {when} and others before"), told(&error))
+            .await;
+    }
+    whole(desk, pools, &when).await;
+    done
 }
 
 /// How many there are of both, at one moment.
@@ -151,7 +178,7 @@ async fn whole(desk: &Desk, pools: &TradingPools, when: &str) {
 }
 
 /// Fails unless there are as many positions as trades.
-async fn expect_pairs(desk: &Desk, when: &str) {
+pub(crate) async fn expect_pairs(desk: &Desk, when: &str) {
     let trades = match desk.ends("the suite's own query", desk.database.rows(BOTH)).await {
         Ok(Rows { rows, .. }) => match rows.first().map(Vec::as_slice) {
             Some([trades, positions]) if trades == positions => return,

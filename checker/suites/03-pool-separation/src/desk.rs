@@ -4,21 +4,18 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use fixtures::db::{Contents, Database, Kind, Mismatch, NewTrade, Rows, Side, servers};
-use harness::tasks::{ends_within, joined};
+use fixtures::db::{Contents, Database, Held, Kind, Mismatch, NewTrade, Rows, Side, servers};
+use harness::tasks::{Patience, ends_in_real_time};
 use pool_separation::{Lane, Limits, TradingError, TradingPools};
 use sqlx::Any;
 use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgConnection;
 use tokio::runtime::Builder;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
-
-/// How long a busy machine may take for what should take a tenth of a second.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
+use tokio::sync::Mutex;
 
 /// How long a lane of the story lets one wait, unless the story is about that: longer than it ever
-/// takes, and less than [`PATIENCE`].
-const WAIT: Duration = Duration::from_secs(5);
+/// takes, on a busy machine too.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// How many connections the server takes, unless the story is about that.
 pub(crate) const SERVER_LIMIT: u32 = 100;
@@ -26,9 +23,18 @@ pub(crate) const SERVER_LIMIT: u32 = 100;
 /// How many statements a failure shows: the last ones.
 const SHOWN: usize = 12;
 
+/// How long to wait for them.
+const TO_TELL: Duration = Duration::from_millis(500);
+
+/// The suite's own statements wait so long for a lock, and are then tried again: who holds one may
+/// never let go of it.
+const FOR_A_LOCK: [&str; 2] = ["PRAGMA busy_timeout = 200", "SET lock_timeout = 200"];
+
 /// A story's database, and what is said of it.
 pub(crate) struct Desk {
     pub(crate) database: Database,
+    /// Looks at what the server is doing, once somebody has waited for a while.
+    pub(crate) watch: Mutex<Option<PgConnection>>,
 }
 
 /// Tells a story on SQLite, and again on PostgreSQL if there is one, each time with empty tables.
@@ -50,7 +56,8 @@ pub(crate) fn on_each(story: &impl AsyncFn(&Desk)) {
                 }
             };
             harness::ran_on(database.server());
-            let desk = Desk { database };
+            let desk = Desk { database, watch: Mutex::default() };
+            desk.execute(FOR_A_LOCK[usize::from(desk.is_postgres())]).await;
             story(&desk).await;
             // One that stays is swept up by whoever makes the next.
             let _ = desk.database.remove().await;
@@ -73,23 +80,27 @@ impl Desk {
 
     /// Opens the lanes by another way to the same database, which must succeed.
     pub(crate) async fn open_at(&self, url: &str, limits: [Limits; 3]) -> TradingPools {
-        let connect = is_send(TradingPools::connect(url, limits, SERVER_LIMIT));
+        let connect = Box::pin(is_send(TradingPools::connect(url, limits, SERVER_LIMIT)));
         match self.ends("`connect`", connect).await {
             Ok(pools) => pools,
             Err(error) => self.fail("`connect` to open the lanes", told(&error)).await,
         }
     }
 
-    /// Opens lanes whose `acquire_timeout` is short: as often as a busy machine needs.
+    /// Opens lanes whose `acquire_timeout` is short: tries as often as a busy machine needs.
     pub(crate) async fn open_in_time(&self, limits: [Limits; 3]) -> TradingPools {
-        let began = Instant::now();
-        loop {
-            let connect = TradingPools::connect(self.database.url(), limits, SERVER_LIMIT);
-            match self.ends("`connect`", connect).await {
-                Ok(pools) => return pools,
-                Err(TradingError::Timeout(_)) if began.elapsed() < PATIENCE => {}
-                Err(error) => self.fail("`connect` to open the lanes", told(&error)).await,
+        let url = self.database.url();
+        let connect = Box::pin(async {
+            loop {
+                match TradingPools::connect(url, limits, SERVER_LIMIT).await {
+                    Err(TradingError::Timeout(_)) => {}
+                    done => return done,
+                }
             }
+        });
+        match self.ends("`connect`", connect).await {
+            Ok(pools) => pools,
+            Err(error) => self.fail("`connect` to open the lanes", told(&error)).await,
         }
     }
 
@@ -100,17 +111,21 @@ impl Desk {
         lane: Lane,
         count: u32,
     ) -> Vec<PoolConnection<Any>> {
-        let began = Instant::now();
         let mut taken = Vec::new();
-        while taken.len() < count as usize {
-            match self.ends("`acquire` on a lane's pool", pools.pool(lane).acquire()).await {
-                Ok(conn) => taken.push(conn),
-                Err(sqlx::Error::PoolTimedOut) if began.elapsed() < PATIENCE => {}
-                Err(error) => {
-                    let number = taken.len() + 1;
-                    let what = format!("connection {number} of {count} from the {lane} lane");
-                    self.fail(what, error.to_string()).await;
+        for number in 1..=count {
+            // A lane of the story may have little patience itself.
+            let acquire = async {
+                loop {
+                    match pools.pool(lane).acquire().await {
+                        Err(sqlx::Error::PoolTimedOut) => {}
+                        done => return done,
+                    }
                 }
+            };
+            let what = format!("taking connection {number} of {count} from the {lane} lane");
+            match self.ends(&what, acquire).await {
+                Ok(conn) => taken.push(conn),
+                Err(error) => self.fail(format!("{what} to succeed"), error.to_string()).await,
             }
         }
         taken
@@ -142,49 +157,50 @@ impl Desk {
         }
     }
 
-    /// What something comes to that must come to an end.
-    pub(crate) async fn ends<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
-        match ends_within(PATIENCE, work).await {
-            Ok(value) => value,
-            Err(late) => self.fail(format!("{what} to come to an end"), late.to_string()).await,
-        }
-    }
-
-    /// Waits for a trader to go home; a panic of his is the case's.
-    pub(crate) async fn home<T>(&self, what: &str, trader: JoinHandle<T>) -> T {
-        joined(self.ends(what, trader).await)
-    }
-
-    /// Waits until it is so, or fails; `what` continues "expected".
-    pub(crate) async fn becomes(&self, what: &str, is_so: impl AsyncFn() -> Result<(), String>) {
-        let began = Instant::now();
-        while let Err(got) = is_so().await {
-            if began.elapsed() > PATIENCE {
-                self.fail(what, got).await;
-            }
-            sleep(Duration::from_millis(2)).await;
-        }
-    }
-
-    /// Waits until it is so, but only for as long as it mostly takes.
-    pub(crate) async fn waits_a_while_for(&self, is_so: impl Fn() -> bool) {
-        let began = Instant::now();
-        while !is_so() && began.elapsed() < PATIENCE / 8 {
-            sleep(Duration::from_millis(1)).await;
-        }
-    }
-
     /// Runs a statement of the suite's own.
     pub(crate) async fn execute(&self, sql: &str) {
-        let done = self.ends("the suite's own statement", self.database.execute(sql)).await;
-        if let Err(error) = done {
-            let error = error.to_string();
-            let expected = if error.contains("locked") {
-                format!("no transaction to be left open, which keeps the suite from its own: {sql}")
-            } else {
-                format!("the suite to be able to run: {sql}")
-            };
-            self.fail(expected, error).await;
+        self.execute_when(sql, "").await;
+    }
+
+    /// Runs a statement of the suite's own after what may have left a transaction open: " after …".
+    pub(crate) async fn execute_when(&self, sql: &str, when: &str) {
+        let done = self.in_time(async {
+            loop {
+                let error = match self.database.execute(sql).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) => error.to_string(),
+                };
+                if !error.contains("lock") {
+                    return Err(error);
+                }
+                // What ran before it may have begun a transaction.
+                let _ = self.database.execute("ROLLBACK").await;
+            }
+        });
+        match done.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.fail(format!("the suite to be able to run: {sql}"), error).await,
+            Err(_) => {
+                let expected =
+                    format!("no transaction to be left open{when}, nor a lock of its tables");
+                let got = format!("one that keeps the suite from its own: {sql}");
+                self.fail(expected, got).await;
+            }
+        }
+    }
+
+    /// Locks a table against everybody; on SQLite, the database against writers.
+    pub(crate) async fn lock(&self, table: &str) -> Held {
+        match self.ends("the suite's own lock of a table", self.database.lock(table)).await {
+            Ok(locked) => locked,
+            Err(error) => self.fail("the suite to lock a table", error.to_string()).await,
+        }
+    }
+
+    /// Lets go of it.
+    pub(crate) async fn unlock(&self, locked: Held) {
+        if let Err(error) = self.ends("the suite's own lock to end", locked.release()).await {
+            self.fail("the suite to release its lock", error.to_string()).await;
         }
     }
 
@@ -213,7 +229,8 @@ impl Desk {
     /// Fails the case, and shows on which server, and the statements that ran there.
     pub(crate) async fn fail(&self, expected: impl Into<String>, got: impl Into<String>) -> ! {
         let mut got = format!("{}\non {}", got.into(), self.database.server());
-        let ran = timeout(PATIENCE, self.database.statements()).await;
+        let statements = self.database.statements();
+        let ran = ends_in_real_time(Patience::new(TO_TELL), statements, async || false).await;
         let mut ran = ran.ok().and_then(Result::ok).unwrap_or_default();
         // What sqlx says to each new connection to SQLite is nobody's idea.
         ran.retain(|statement| !statement.starts_with("PRAGMA foreign_keys"));

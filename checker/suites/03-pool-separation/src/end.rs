@@ -5,8 +5,10 @@ use std::time::Duration;
 use harness::Case;
 use pool_separation::{Lane, TradingError};
 use sqlx::{AnyConnection, Executor};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::sleep;
 
-use crate::desk::{Desk, between, buy, on_each, outcome};
+use crate::desk::{Desk, between, buy, ms, on_each, outcome};
 use crate::lanes::work;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -88,35 +90,70 @@ async fn cannot_write(desk: &Desk, conn: &mut AnyConnection, what: &str) {
 fn closes_all_lanes_at_once() {
     on_each(&async |desk: &Desk| {
         for held_up in Lane::ALL {
-            let pools = desk.open([between(1, 2); 3]).await;
+            let pools = desk.open([between(1, 1); 3]).await;
             let held = desk.take(&pools, held_up, 1).await;
-            let closing = {
+            let waiting = work(&pools, held_up);
+            // They are to be waiting by now; whoever asks later gets the same answer.
+            sleep(ms(2)).await;
+            let close = || {
                 let pools = pools.clone();
                 tokio::spawn(async move { pools.close().await })
             };
+            let closing = close();
             let when = format!("while `close` waits for a connection of the {held_up} lane");
             desk.becomes(&format!("all lanes to be closed {when}"), async || {
                 let open = Lane::ALL.into_iter().find(|lane| !pools.pool(*lane).is_closed());
                 open.map_or(Ok(()), |lane| Err(format!("the {lane} lane is open")))
             })
             .await;
-            for (name, task) in Lane::ALL.into_iter().flat_map(|lane| work(&pools, lane)) {
-                let what = format!("`{name}` {when}");
-                let result = desk.home(&what, task).await;
-                if !matches!(result, Err(TradingError::Closed)) {
-                    desk.fail(format!("Closed from {what}"), outcome(&result)).await;
-                }
+            let again = close();
+            let before = format!("which waited before `close` was called and still did {when}");
+            turned_away(desk, &before, waiting).await;
+            for lane in Lane::ALL {
+                turned_away(desk, &when, work(&pools, lane)).await;
             }
-            if closing.is_finished() {
-                let waits = "`close` to wait for a connection that is in use";
-                desk.fail(waits, "it did not").await;
+            a_minute_passes().await;
+            for (closing, which) in [(&closing, "`close`"), (&again, "`close`, called again,")] {
+                if closing.is_finished() {
+                    let waits = format!(
+                        "{which} to wait for a connection of the {held_up} lane that is in use, \
+                         however long it takes"
+                    );
+                    desk.fail(waits, "it returned before").await;
+                }
             }
             drop(held);
             desk.home("`close`, when all connections have come back,", closing).await;
+            desk.home("`close`, called again while another waits,", again).await;
             desk.ends("`close`, called again,", pools.close()).await;
             closed(desk).await;
         }
     });
+}
+
+/// Fails unless all of them get `Closed`.
+async fn turned_away(
+    desk: &Desk,
+    when: &str,
+    requests: Vec<(&'static str, JoinHandle<Result<(), TradingError>>)>,
+) {
+    for (name, task) in requests {
+        let what = format!("`{name}` {when}");
+        let result = desk.home(&what, task).await;
+        if !matches!(result, Err(TradingError::Closed)) {
+            desk.fail(format!("Closed from {what}"), outcome(&result)).await;
+        }
+    }
+}
+
+/// Has a minute pass on tokio's clock, and lets whoever waited for it go on.
+async fn a_minute_passes() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(1)).await;
+    for _ in 0..20 {
+        yield_now().await;
+    }
+    tokio::time::resume();
 }
 
 /// Fails unless the server has no session left.

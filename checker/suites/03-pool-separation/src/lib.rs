@@ -14,6 +14,7 @@ mod relay;
 mod snapshot;
 mod start;
 mod trades;
+mod waits;
 
 use harness::Suite;
 

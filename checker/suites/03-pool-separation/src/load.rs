@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use fixtures::db::Rows;
 use harness::Case;
+use harness::tasks::joined;
 use pool_separation::{Lane, Limits, TradingError};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
-use crate::desk::{Desk, between, buy, ms, on_each, told, waiting};
+use crate::desk::{Desk, between, buy, on_each, told, waiting};
+use crate::lanes::work;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -51,23 +54,22 @@ fn a_thousand_trades() {
         let max = if desk.is_postgres() { 8 } else { 2 };
         let patient = Limits { min: max, max, acquire_timeout: Duration::from_secs(30) };
         let pools = desk.open([patient, between(0, 1), between(0, 1)]).await;
-        let all: Vec<(u32, Recorded)> = (0..TRADES)
-            .map(|number| {
-                let pools = pools.clone();
-                let trade = buy("AAPL", 1.0, f64::from(number), i64::from(number));
-                (number, tokio::spawn(async move { pools.record_trade(&trade).await }))
-            })
-            .collect();
+        let mut all = JoinSet::new();
+        for number in 0..TRADES {
+            let pools = pools.clone();
+            let trade = buy("AAPL", 1.0, f64::from(number), i64::from(number));
+            all.spawn(async move { (number, pools.record_trade(&trade).await) });
+        }
         let mut rows = Vec::new();
-        for (number, task) in all {
-            let what = format!("trade {number} of {TRADES} at once");
-            let id = match tokio::time::timeout(Duration::from_secs(40), task).await {
-                Ok(Ok(Ok(id))) => id,
-                Ok(Ok(Err(error))) => desk.fail(format!("Ok for {what}"), told(&error)).await,
-                Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => desk.fail(format!("an end of {what}"), "none after 40 s").await,
-            };
-            rows.push([id, i64::from(number)]);
+        let next = || format!("the next of {TRADES} trades at once");
+        while let Some(task) = desk.ends(&next(), all.join_next()).await {
+            match joined(task) {
+                (number, Ok(id)) => rows.push([id, i64::from(number)]),
+                (number, Err(error)) => {
+                    let expected = format!("Ok for trade {number} of {TRADES} at once");
+                    desk.fail(expected, told(&error)).await;
+                }
+            }
         }
         rows.sort_unstable();
         let rows = Rows::new(["id", "price"], rows);
@@ -83,24 +85,56 @@ const WAITING: u32 = 200;
 fn a_full_lane_loses_no_trade() {
     on_each(&async |desk: &Desk| {
         // The first one could come too late as well, on a machine that is busy enough.
-        for attempt in 1..=3 {
-            if full_lane(desk, attempt == 3).await {
-                return;
+        for attempt in 1..=ATTEMPTS {
+            if full_lane(desk, attempt == ATTEMPTS).await {
+                break;
             }
         }
+        if desk.is_postgres() {
+            long_reads(desk).await;
+        }
     });
+}
+
+const ATTEMPTS: u32 = 5;
+
+/// How long the lanes of these stories let one wait.
+const SHORT: Duration = Duration::from_millis(150);
+
+/// Whoever reads has a connection, and waits for tables that are locked: for longer than one may wait
+/// for a connection.
+async fn long_reads(desk: &Desk) {
+    let pools = desk.open_in_time([between(0, 1), waiting(2, SHORT), waiting(1, SHORT)]).await;
+    let locked = desk.lock("trades, market_data, risk_limits, positions").await;
+    let reads: Vec<_> =
+        [Lane::History, Lane::Risk].into_iter().flat_map(|lane| work(&pools, lane)).collect();
+    desk.becomes("three requests to read tables that are locked", async || {
+        let sessions = desk.database.sessions().await.unwrap_or_default();
+        let waiting = sessions.iter().filter(|session| session.waits).count();
+        if waiting == reads.len() { Ok(()) } else { Err(format!("{waiting} do")) }
+    })
+    .await;
+    sleep(SHORT * 3 / 2).await;
+    desk.unlock(locked).await;
+    for (name, task) in reads {
+        let what = format!("`{name}`");
+        if let Err(error) = desk.home(&what, task).await {
+            let expected = format!(
+                "{what} to succeed: it had a connection, and its table was locked for longer than \
+                 the lane's acquire_timeout of {SHORT:?}"
+            );
+            desk.fail(expected, told(&error)).await;
+        }
+    }
 }
 
 /// Tells the story; says whether a trade was recorded, or fails without one if it must.
 async fn full_lane(desk: &Desk, must: bool) -> bool {
     desk.execute("DELETE FROM trades").await;
     desk.execute("DELETE FROM positions").await;
-    let lanes = [waiting(1, ms(400)), between(0, 1), between(0, 1)];
+    let lanes = [waiting(1, SHORT), between(0, 1), between(0, 1)];
     let pools = desk.open_in_time(lanes).await;
-    let locked = match desk.database.lock("positions").await {
-        Ok(locked) => locked,
-        Err(error) => desk.fail("the suite to lock a table", error.to_string()).await,
-    };
+    let locked = desk.lock("positions").await;
     let record = |number: u32| -> Recorded {
         let pools = pools.clone();
         let trade = buy("AAPL", 1.0, f64::from(number), i64::from(number));
@@ -120,9 +154,7 @@ async fn full_lane(desk: &Desk, must: bool) -> bool {
             Err(error) => refused = told(&error),
         }
     }
-    if let Err(error) = locked.release().await {
-        desk.fail("the suite to release its lock", error.to_string()).await;
-    }
+    desk.unlock(locked).await;
     match desk.home("`record_trade` on a table that was locked for a while", first).await {
         Ok(_) => recorded += 1,
         Err(error) => refused = told(&error),

@@ -2,9 +2,9 @@
 
 use fixtures::db::{Rows, Side, Trade, literal, side_by_side};
 use harness::Case;
-use pool_separation::TradingPools;
+use pool_separation::{TradingError, TradingPools};
 
-use crate::desk::{Desk, between, buy, on_each};
+use crate::desk::{Desk, between, buy, on_each, outcome};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -83,8 +83,35 @@ fn finds_the_latest_price() {
         desk.expect(what, price("IBM"), None, "it has no price").await;
         quote(desk, "AAPL", 249.0, 4_000).await;
         desk.expect(what, price("AAPL"), Some(249.0), "a new price, lower than the others").await;
+        // Oil, on 20 April 2020: whoever took a barrel was paid for it.
+        for (price, timestamp) in [(0.01, 10_000), (0.0, 11_000), (-37.63, 12_000)] {
+            quote(desk, "CL", price, timestamp).await;
+            let newest = "the newest price, which is no more than nothing";
+            desk.expect(what, pools.get_latest_price("CL"), Some(price), newest).await;
+        }
+        refuses(desk, what, "market_data", async || price("AAPL").await.map(|_| ())).await;
+        desk.expect(what, price("AAPL"), Some(249.0), "market_data is there again").await;
     });
 }
+
+/// Fails unless a request is told when a table that it needs is not there.
+async fn refuses(
+    desk: &Desk,
+    what: &str,
+    table: &str,
+    request: impl AsyncFn() -> Result<(), TradingError>,
+) {
+    desk.execute(&format!("ALTER TABLE {table} RENAME TO not_now")).await;
+    let result = desk.ends(what, request()).await;
+    if !matches!(result, Err(TradingError::Database(_))) {
+        let expected = format!("Database from {what}, as there is no {table} at the moment");
+        desk.fail(expected, outcome(&result)).await;
+    }
+    desk.execute(&format!("ALTER TABLE not_now RENAME TO {table}")).await;
+}
+
+/// More trades than anybody would show at once.
+const MANY: u32 = 1_234;
 
 fn newest_trades_first() {
     on_each(&async |desk: &Desk| {
@@ -119,6 +146,24 @@ fn newest_trades_first() {
         let many = "4294967295 at most, and there are 4";
         expect_trades(desk, &pools, "AAPL", u32::MAX, &all, many).await;
         expect_trades(desk, &pools, "IBM", 10, &[], "it has none").await;
+        let what = "`get_recent_trades`";
+        let request = async || pools.get_recent_trades("AAPL", 10).await.map(|_| ());
+        refuses(desk, what, "trades", request).await;
+        desk.execute(&format!(
+            "WITH RECURSIVE numbers (number) AS
+                 (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {MANY})
+             INSERT INTO trades (id, symbol, price, quantity, side, timestamp)
+                 SELECT 100 + number, 'NVDA', 180, number, 'BUY', number FROM numbers"
+        ))
+        .await;
+        for limit in [MANY - 1, MANY, MANY + 1] {
+            let trades = desk.need(what, pools.get_recent_trades("NVDA", limit)).await;
+            let last = limit.min(MANY);
+            if trades.len() != last as usize || trades[0].timestamp != i64::from(MANY) {
+                let expected = format!("the last {last} of {MANY} trades with limit {limit}");
+                desk.fail(expected, format!("{} trades", trades.len())).await;
+            }
+        }
     });
 }
 
@@ -159,12 +204,12 @@ fn up_to_the_limit() {
     on_each(&async |desk: &Desk| {
         desk.execute(
             "INSERT INTO risk_limits (symbol, max_position) VALUES
-             ('AAPL', 100), ('MSFT', 50), ('NVDA', 100)",
+             ('AAPL', 100), ('MSFT', 50), ('NVDA', 100), ('AMD', 10)",
         )
         .await;
         desk.execute(
             "INSERT INTO positions (symbol, quantity) VALUES
-             ('AAPL', 100), ('AAPL', -30), ('NVDA', -200), ('TSLA', 10)",
+             ('AAPL', 100), ('AAPL', -30), ('NVDA', -200), ('TSLA', 10), ('AMD', 20)",
         )
         .await;
         let pools = desk.open([between(1, 2); 3]).await;
@@ -178,7 +223,12 @@ fn up_to_the_limit() {
             ("NVDA", 300.0, true, "200 sold that were not held, the limit is 100: exactly at it"),
             ("NVDA", 301.0, false, "200 sold that were not held, the limit is 100"),
             ("TSLA", -5.0, false, "it has no row in risk_limits"),
+            ("TSLA", 0.0, false, "it has no row in risk_limits"),
             ("IBM", 1.0, false, "nobody has heard of it"),
+            ("IBM", 0.0, false, "nobody has heard of it"),
+            ("AMD", -5.0, false, "20 held, the limit is 10, and a sale of 5 leaves too many"),
+            ("AMD", 0.0, false, "20 held, the limit is 10"),
+            ("AMD", -10.0, true, "20 held, the limit is 10: a sale of 10 comes down to it"),
         ];
         for (symbol, quantity, expected, why) in story {
             let what = format!("`check_position_limit` of {symbol} and {quantity}");
@@ -189,6 +239,15 @@ fn up_to_the_limit() {
         let what = "`check_position_limit` of AAPL and 11";
         let why = "90 held after a purchase of 20, the limit is 100";
         desk.expect(what, pools.check_position_limit("AAPL", 11.0), false, why).await;
+        for (limit, expected) in [(101, true), (100, false)] {
+            desk.execute(&format!("UPDATE risk_limits SET max_position = {limit}")).await;
+            let why = format!("90 held, and the limit has just been changed to {limit}");
+            desk.expect(what, pools.check_position_limit("AAPL", 11.0), expected, &why).await;
+        }
+        for table in ["risk_limits", "positions"] {
+            let request = async || pools.check_position_limit("AAPL", 11.0).await.map(|_| ());
+            refuses(desk, what, table, request).await;
+        }
     });
 }
 
@@ -216,8 +275,9 @@ fn symbols_are_data() {
         for (number, symbol) in (1_u32..).zip(symbols) {
             let (price, timestamp) = (f64::from(number), i64::from(number));
             quote(desk, symbol, price, timestamp).await;
-            desk.execute(&format!("INSERT INTO risk_limits VALUES ({}, 10)", literal(symbol)))
-                .await;
+            let limit = 10 + number;
+            let sql = format!("INSERT INTO risk_limits VALUES ({}, {limit})", literal(symbol));
+            desk.execute(&sql).await;
             let trade = buy(symbol, 10.0, price, timestamp);
             let what = format!("`record_trade` of {symbol:?}");
             desk.need(&what, pools.record_trade(&trade)).await;
@@ -234,10 +294,11 @@ fn symbols_are_data() {
             let what = format!("`get_latest_price` of {symbol:?}");
             let price = pools.get_latest_price(symbol);
             desk.expect(&what, price, Some(f64::from(number)), "its only price").await;
-            for (quantity, allowed) in [(0.0, true), (1.0, false)] {
+            for (quantity, allowed) in [(number, true), (number + 1, false)] {
                 let what = format!("`check_position_limit` of {symbol:?} and {quantity}");
-                let check = pools.check_position_limit(symbol, quantity);
-                desk.expect(&what, check, allowed, "10 held, and the limit is 10").await;
+                let why = format!("10 held, and the limit is {}", 10 + number);
+                let check = pools.check_position_limit(symbol, f64::from(quantity));
+                desk.expect(&what, check, allowed, &why).await;
             }
         }
     });

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use harness::Case;
+use harness::tasks::{Patience, ends_in_real_time};
 use pool_separation::{Lane, Limits, TradingError, TradingPools};
 use tokio::runtime::Builder;
-use tokio::time::timeout;
 
-use crate::desk::{Desk, PATIENCE, SERVER_LIMIT, between, on_each, outcome};
+use crate::desk::{Desk, SERVER_LIMIT, between, ms, on_each, outcome, told};
+use crate::relay::{What, through_this_thread};
+use crate::waits::PATIENCE;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -56,6 +58,9 @@ pub(crate) fn hard_cases() -> Vec<Case> {
     ]
 }
 
+/// What names no database at all: whoever looks at it first has another error to tell of.
+const NO_URL: &str = "nowhere in particular";
+
 fn refuses_bad_limits() {
     let bad = [
         ("max 0", between(0, 0)),
@@ -67,6 +72,8 @@ fn refuses_bad_limits() {
             let mut all = [between(1, 2); 3];
             all[place] = limits;
             refused(&format!("{what} in the {lane} lane"), all, SERVER_LIMIT);
+            let what = format!("{what} in the {lane} lane, and a URL that is none");
+            refused_by_url(NO_URL, &what, all, SERVER_LIMIT);
         }
     }
 }
@@ -75,19 +82,25 @@ fn refused(what: &str, limits: [Limits; 3], server_limit: u32) {
     // Whoever opens it makes it.
     let file = std::env::temp_dir().join("nobody-opens-this.db");
     let url = format!("sqlite://{}?mode=rwc", file.display());
+    refused_by_url(&url, what, limits, server_limit);
+    if file.exists() {
+        let expected = format!("InvalidLimits for {what}, before anything is opened");
+        harness::fail(expected, "InvalidLimits, and the database was opened");
+    }
+}
+
+fn refused_by_url(url: &str, what: &str, limits: [Limits; 3], server_limit: u32) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let connect =
-        async { timeout(PATIENCE, TradingPools::connect(&url, limits, server_limit)).await };
+    let connect = async {
+        let connect = TradingPools::connect(url, limits, server_limit);
+        ends_in_real_time(Patience::new(PATIENCE), connect, async || false).await
+    };
     let result = runtime.block_on(connect);
     runtime.shutdown_background();
-    let opened = if file.exists() { ", and the database was opened" } else { "" };
-    if !matches!(result, Ok(Err(TradingError::InvalidLimits(_)))) || file.exists() {
-        let got = result.map_or_else(
-            |_| format!("nothing after {} s", PATIENCE.as_secs()),
-            |result| outcome(&result.map(|_| "open lanes")),
-        );
-        let expected = format!("InvalidLimits for {what}, before anything is opened");
-        harness::fail(expected, format!("{got}{opened}"));
+    if !matches!(result, Ok(Err(TradingError::InvalidLimits(_)))) {
+        let got = result
+            .map_or_else(|late| late.to_string(), |result| outcome(&result.map(|_| "open lanes")));
+        harness::fail(format!("InvalidLimits for {what}, before anything is opened"), got);
     }
 }
 
@@ -130,7 +143,40 @@ fn each_lane_has_its_limits() {
                 desk.fail(most, "one more").await;
             }
         }
+        if desk.is_postgres() {
+            is_open_when_connect_returns(desk).await;
+        }
     });
+}
+
+/// Stops a connection of the minimum on its way to the server: as long as it is not open, `connect`
+/// must not return.
+async fn is_open_when_connect_returns(desk: &Desk) {
+    let folder = tempfile::tempdir().expect("a folder for a socket");
+    let Ok(relay) = through_this_thread(desk.database.url(), &folder) else { return };
+    // The lane's second one is the second of all if the lanes are opened one after the other, and
+    // the last of all if they are opened side by side.
+    for number in [2, 4] {
+        relay.stop_at(What::Connection, number);
+        let connecting = {
+            let url = relay.url.clone();
+            let limits = [between(2, 2), between(1, 1), between(1, 1)];
+            tokio::spawn(async move { TradingPools::connect(&url, limits, SERVER_LIMIT).await })
+        };
+        let all = "`connect` to open 2 + 1 + 1 connections";
+        desk.ends(&format!("{all} before it returns: for that"), relay.arrived()).await;
+        desk.waits_a_while_for(ms(40), || connecting.is_finished()).await;
+        let early = connecting.is_finished();
+        relay.go_on();
+        match desk.home("`connect`", connecting).await {
+            Err(error) => desk.fail(format!("{all} and to succeed"), told(&error)).await,
+            Ok(_) if early => {
+                let got = format!("it returned while connection {number} of 4 was being opened");
+                desk.fail(format!("{all} before it returns"), got).await;
+            }
+            Ok(pools) => desk.ends("`close`", pools.close()).await,
+        }
+    }
 }
 
 fn fits_the_server() {
@@ -144,7 +190,13 @@ fn fits_the_server() {
         ("three times 4294967295 connections on a server that takes as many", [many; 3], many),
     ];
     for (what, max, server_limit) in too_many {
-        refused(what, max.map(lane), server_limit);
+        // Whoever lets the largest of these through is to get an error, and not to make room for them.
+        if max.contains(&many) {
+            let what = format!("{what}, and a URL that is none");
+            refused_by_url(NO_URL, &what, max.map(lane), server_limit);
+        } else {
+            refused(what, max.map(lane), server_limit);
+        }
     }
     on_each(&async |desk: &Desk| {
         let limits = [lane(2), lane(3), lane(1)];

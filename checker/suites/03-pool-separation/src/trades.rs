@@ -58,8 +58,8 @@ fn records_a_trade() {
         // A row of somebody else's, with a high number.
         desk.execute("INSERT INTO trades VALUES (99, 'OTHER', 1, 1, 'BUY', 5)").await;
         let pools = desk.open([between(1, 2); 3]).await;
-        // In single precision it would be another quantity.
-        let bought = buy("AAPL", 120.1, 264.75, 5_000_000_001);
+        // In single precision it would be another quantity, and in cents another price.
+        let bought = buy("AAPL", 120.1, 264.750_625, 5_000_000_001);
         let sold = NewTrade { side: Side::Sell, ..buy("MSFT", 12.5, 392.6, 5_000_000_002) };
         let first = desk.need("`record_trade` of a purchase", pools.record_trade(&bought)).await;
         let second = desk.need("`record_trade` of a sale", pools.record_trade(&sold)).await;
@@ -79,6 +79,16 @@ fn records_a_trade() {
         desk.expect_rows(TRADES, &rows, "the two trades, with the ids that were returned").await;
         let rows = Rows::new(["symbol", "quantity"], [["AAPL", "120.1"], ["MSFT", "-12.5"]]);
         desk.expect_rows(POSITIONS, &rows, "120.1 bought, 12.5 sold").await;
+        let nothing = buy("NVDA", 0.0, 180.5, 5_000_000_003);
+        let third = desk.need("`record_trade` of nothing", pools.record_trade(&nothing)).await;
+        let rows =
+            Rows::new(columns, [row(first, &bought), row(second, &sold), row(third, &nothing)]);
+        desk.expect_rows(TRADES, &rows, "and a trade of nothing").await;
+        let rows = Rows::new(
+            ["symbol", "quantity"],
+            [["AAPL", "120.1"], ["MSFT", "-12.5"], ["NVDA", "0"]],
+        );
+        desk.expect_rows(POSITIONS, &rows, "a trade of nothing has its row as well").await;
     });
 }
 
@@ -93,7 +103,8 @@ fn a_trade_is_whole() {
             if !matches!(result, Err(TradingError::Database(_))) {
                 desk.fail(format!("Database from {without}"), outcome(&result)).await;
             }
-            desk.execute(&format!("ALTER TABLE not_now RENAME TO {table}")).await;
+            let there_again = format!("ALTER TABLE not_now RENAME TO {table}");
+            desk.execute_when(&there_again, &format!(" by a row that failed in {table}")).await;
             let why = format!("nothing of a trade whose row in {table} could not be written");
             desk.expect_recorded(number, &why).await;
             recorded_again(desk, &pools, table).await;
@@ -106,7 +117,7 @@ fn a_trade_is_whole() {
         if !matches!(result, Err(TradingError::Database(_))) {
             desk.fail(format!("Database from {what}"), outcome(&result)).await;
         }
-        desk.execute(relent).await;
+        desk.execute_when(relent, " by the COMMIT that failed").await;
         desk.expect_recorded(2, "nothing of a trade that was refused at the COMMIT").await;
         recorded_again(desk, &pools, "the COMMIT").await;
         desk.expect_recorded(3, "and the next trade, which was not").await;
