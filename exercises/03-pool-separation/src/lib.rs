@@ -67,7 +67,8 @@ const READ_ONLY_ON_SQLITE: &str = "PRAGMA query_only = on";
 pub enum TradingError {
     /// The limits cannot work, for this reason.
     InvalidLimits(String),
-    /// All connections of this lane were in use for its whole `acquire_timeout`.
+    /// All connections of this lane were in use for its whole `acquire_timeout`, or could not be
+    /// opened in it.
     Timeout(Lane),
     /// The lanes have been closed.
     Closed,
@@ -123,7 +124,8 @@ impl TradingPools {
     /// # Errors
     /// [`TradingError::InvalidLimits`], before anything is opened, if a lane's `max` is 0 or less than
     /// its `min`, or if the lanes' `max` together are more than `server_limit`. Else what kept the
-    /// first connections from being opened; those that were are closed again.
+    /// first connections from being opened; those that were are closed again,
+    /// then or soon after.
     pub async fn connect(
         url: &str,
         limits: [Limits; 3],
@@ -179,9 +181,9 @@ impl TradingPools {
         todo!("ask each lane for its numbers (P11)")
     }
 
-    /// Closes all lanes. Whoever waits for a connection, or asks for one later, gets
+    /// Closes all lanes. Whoever waits for a connection that is in use, or asks for one later, gets
     /// [`TradingError::Closed`] from every lane at once; when this returns, those that were in use
-    /// have come back, and all connections are closed. Closing again does no harm.
+    /// have come back, and all connections are closed. Closing again does no harm, and waits as well.
     pub async fn close(&self) {
         todo!("close all lanes at the same time (P20)")
     }

@@ -66,7 +66,8 @@ const READ_ONLY_ON_SQLITE: &str = "PRAGMA query_only = on";
 pub enum TradingError {
     /// The limits cannot work, for this reason.
     InvalidLimits(String),
-    /// All connections of this lane were in use for its whole `acquire_timeout`.
+    /// All connections of this lane were in use for its whole `acquire_timeout`, or could not be
+    /// opened in it.
     Timeout(Lane),
     /// The lanes have been closed.
     Closed,

@@ -6,7 +6,7 @@ use harness::Case;
 use pool_separation::{Lane, Limits, TradingError, TradingPools};
 
 use crate::cancel::expect_pairs;
-use crate::desk::{Desk, SERVER_LIMIT, between, buy, on_each, outcome, told, waiting};
+use crate::desk::{Desk, SERVER_LIMIT, between, buy, ms, on_each, outcome, told, waiting};
 use crate::lanes::work;
 use crate::relay::{Relay, What, through_this_thread};
 
@@ -99,6 +99,8 @@ async fn breaks_off(desk: &Desk, relay: &Relay) {
     let pools = desk.open_at(&relay.url, [between(1, 1), between(0, 1), between(0, 1)]).await;
     for answer in 1..=MOST_ANSWERS {
         desk.execute("DELETE FROM trades; DELETE FROM positions").await;
+        // One that is still on its way back has an answer of its own to wait for.
+        desk.waits_a_while_for(ms(500), || pools.pool(Lane::Trades).num_idle() > 0).await;
         relay.hang_up_at(What::Answer, answer);
         let trade = buy("AAPL", 10.0, 264.5, i64::from(answer));
         let recorded = pools.record_trade(&trade);
