@@ -1,5 +1,8 @@
 //! Lanes beside each other: P9 to P11.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use harness::Case;
@@ -130,12 +133,16 @@ fn times_out_in_its_lane() {
         let began = Instant::now();
         let mut waiting = Vec::new();
         for (lane, time, pools, held) in stories {
-            let all = work(&pools, lane).into_iter().map(|(name, task)| {
-                let task = async move { (joined(task.await), began.elapsed()) };
-                (lane, time, name, tokio::spawn(task))
-            });
-            waiting.extend(all);
-            tokio::spawn(come_back_too_late(pools, lane, time, held));
+            let is_back = Arc::new(AtomicBool::new(false));
+            for (name, task) in work(&pools, lane) {
+                let is_back = Arc::clone(&is_back);
+                let task = async move {
+                    let result = joined(task.await);
+                    Ended { result, took: began.elapsed(), was_back: is_back.load(SeqCst) }
+                };
+                waiting.push((lane, time, name, tokio::spawn(task)));
+            }
+            tokio::spawn(come_back_too_late(pools, lane, time, held, is_back));
         }
         for (lane, time, name, task) in waiting {
             timed_out(desk, lane, time, name, task).await;
@@ -151,26 +158,30 @@ async fn come_back_too_late(
     lane: Lane,
     time: Duration,
     held: Vec<PoolConnection<Any>>,
+    is_back: Arc<AtomicBool>,
 ) {
     // They are to have asked by now, each in a task of its own.
     sleep(ms(5)).await;
     let _ = pools.pool(lane).acquire().await;
     sleep(time / 2).await;
+    is_back.store(true, SeqCst);
     drop(held);
 }
 
-async fn timed_out(
-    desk: &Desk,
-    lane: Lane,
-    time: Duration,
-    name: &str,
-    task: JoinHandle<(Result<(), TradingError>, Duration)>,
-) {
-    let what = format!("`{name}` in a lane that is full, with {time:?} to wait,");
-    let (result, took) = desk.home(&what, task).await;
+/// What came of a request in a lane that is full.
+struct Ended {
+    result: Result<(), TradingError>,
+    took: Duration,
+    /// Whether the lane's connection had come back by then.
+    was_back: bool,
+}
+
+async fn timed_out(desk: &Desk, lane: Lane, time: Duration, name: &str, task: JoinHandle<Ended>) {
+    let what = format!("`{name}` in a lane that is full, with {time:?} to wait");
+    let Ended { result, took, was_back } = desk.home(&format!("{what},"), task).await;
     match result {
         Err(TradingError::Timeout(which)) if which == lane => {}
-        Ok(()) if took > time => {
+        Ok(()) if was_back => {
             let got = format!(
                 "Ok after {} ms, with a connection that came back after the time-out",
                 took.as_millis()
