@@ -24,10 +24,10 @@
 //! # assert_eq!(suite().cases().len(), 1);
 //! ```
 //!
-//! Its rooms: `case` is what a suite says of its cases, `verdict` how a running case ends, `servers`
-//! what it ran on, `words` times and counts as people say them, `tasks` (with the feature of this
-//! name) stories on a paused clock, and `process` how a process is asked for a case and proves what
-//! came of it.
+//! Its rooms: `case` is what a suite says of its cases, `verdict` how a running case ends,
+//! `servers` what it ran on, `words` times and counts as people say them, `tasks` (with the
+//! feature of this name) stories on a paused clock and patience in real time, and `process` how a
+//! process is asked for a case and proves what came of it.
 
 mod case;
 mod deadline;

@@ -134,7 +134,10 @@ async fn dropped_at(desk: &Desk, pools: &TradingPools, relay: &Relay, messages: 
     };
     let result = desk.ends("`record_trade`", cut).await;
     let done = relay.let_all_through();
-    if result.is_none() || !done {
+    if !done {
+        if result.is_some() {
+            relay.arrived().await; // it was stopped as the trade came to its end
+        }
         relay.go_on();
     }
     let when = format!("after a `record_trade` was dropped with message {messages} on its way");

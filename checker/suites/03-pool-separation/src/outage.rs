@@ -46,9 +46,13 @@ fn outlives_the_server() {
     });
 }
 
+/// How long the lanes let one wait for a server that is not there: whoever tries again and again may
+/// use all of it, before anybody's patience is over.
+const UNREACHABLE: Duration = Duration::from_secs(1);
+
 async fn not_there(desk: &Desk, url: &str, what: &str) {
     for min in [1, 0] {
-        let lanes = [Limits { min, ..waiting(1, Duration::from_secs(1)) }; 3];
+        let lanes = [Limits { min, ..waiting(1, UNREACHABLE) }; 3];
         let connect = Box::pin(TradingPools::connect(url, lanes, SERVER_LIMIT));
         match desk.ends("`connect`", connect).await {
             Err(TradingError::Database(_) | TradingError::Timeout(_)) => {}
@@ -71,7 +75,7 @@ async fn sessions_end(desk: &Desk) {
 }
 
 async fn goes_and_comes_back(desk: &Desk) {
-    let lanes = [waiting(1, Duration::from_secs(2)); 3];
+    let lanes = [waiting(1, UNREACHABLE); 3];
     let pools = desk.open_in_time(lanes).await;
     if let Err(error) = desk.database.go_offline().await {
         return harness::left_out(format!("a server that lets nobody in: {error}"));
@@ -87,6 +91,7 @@ async fn goes_and_comes_back(desk: &Desk) {
         desk.fail("the suite to let connections in again", error.to_string()).await;
     }
     works(desk, &pools, "when the server lets connections in again").await;
+    desk.ends("`close`", pools.close()).await;
 }
 
 /// More answers than recording a trade should take.
@@ -117,7 +122,8 @@ async fn breaks_off(desk: &Desk, relay: &Relay) {
             desk.fail(expected, format!("{count} rows")).await;
         }
         if done {
-            return works(desk, &pools, "after its connections had broken").await;
+            works(desk, &pools, "after its connections had broken").await;
+            return desk.ends("`close`", pools.close()).await;
         }
     }
     let most = format!("`record_trade` to come to an end within {MOST_ANSWERS} answers");
@@ -131,7 +137,7 @@ async fn not_all_can_be_opened(desk: &Desk, relay: &Relay) {
         Ok(left) => Err(format!("{left} are open")),
         Err(error) => Err(error.to_string()),
     };
-    desk.becomes("the suite to begin without connections", gone).await;
+    desk.becomes("no connection to be open after `close`", gone).await;
     relay.hang_up_at(What::Connection, 3);
     not_there(desk, &relay.url, "a server that hangs up at the third connection").await;
     desk.becomes("those that `connect` had opened to be closed when it has failed", gone).await;
