@@ -25,7 +25,7 @@ pub struct PoolConfig {
     pub min_connections: u32,
     /// Never more than this at once: idle, lent out, being pinged, opened or closed. Default 20.
     pub max_connections: u32,
-    /// How long [`Pool::get`] may take, and how long the checker lets an attempt to open a
+    /// How long [`Pool::get`] may take, and how long the checker lets each attempt to open a
     /// connection take. Default 30 s.
     pub connection_timeout: Duration,
 }
@@ -45,11 +45,13 @@ impl Default for PoolConfig {
 pub struct HealthConfig {
     /// The time from one round of pings to the next. Default 30 s.
     pub interval: Duration,
-    /// A connection that has not answered a ping after so long is dead. Default 2 s.
+    /// A connection that has not answered a ping after so long is dead. It may be longer than
+    /// `interval`. Default 2 s.
     pub ping_timeout: Duration,
-    /// The pause after a first failed attempt to restore a connection. Default 100 ms.
+    /// The pause after a first failed attempt to restore a connection, from the attempt's end; and
+    /// again the first one, once the minimum was there. Default 100 ms.
     pub backoff_min: Duration,
-    /// Pauses grow with every further failure, up to this. Default 30 s.
+    /// Pauses grow with every further failure, up to this and never above. Default 30 s.
     pub backoff_max: Duration,
 }
 
@@ -160,20 +162,22 @@ impl<M: AsyncManageConnection> Pool<M> {
     }
 
     /// Does one round now, beside those of the checker's own: pings every connection that is idle,
-    /// closes those that are dead, and opens what is missing to `min_connections`.
+    /// closes those that are dead, and opens what is missing to `min_connections`. It is a round of
+    /// its own, whichever others are under way.
     pub async fn check_once(&self) -> CheckReport {
         todo!("ping, close what is dead, restore the minimum, report (P3 to P8, P11 to P13)")
     }
 
-    /// The report of the last round that has ended, the checker's own or one of
-    /// [`check_once`](Self::check_once); `None` before the first.
+    /// The report of the round that has ended last, the checker's own or one of
+    /// [`check_once`](Self::check_once), also if there was nothing to do; `None` before the first.
     pub fn last_check(&self) -> Option<CheckReport> {
         todo!("the last round's report (P11)")
     }
 
     /// Closes the pool: what is idle, what was being pinged, and what is lent out when it comes
     /// back. Whoever waits for a connection, or asks later, gets [`PoolError::Closed`]. The checker
-    /// has ended when this returns. Closing it again does nothing.
+    /// has ended when this returns, also for one who closes it again meanwhile, or after a `close` that
+    /// was dropped half-way. Closing it once more does nothing.
     pub async fn close(&self) {
         todo!("close the pool with `Shared::shut`, and end the checker (P10)")
     }

@@ -31,7 +31,7 @@ pub struct PoolConfig {
     pub min_connections: u32,
     /// Never more than this at once: idle, lent out, being pinged, opened or closed. Default 20.
     pub max_connections: u32,
-    /// How long [`Pool::get`] may take, and how long the checker lets an attempt to open a
+    /// How long [`Pool::get`] may take, and how long the checker lets each attempt to open a
     /// connection take. Default 30 s.
     pub connection_timeout: Duration,
 }
@@ -51,11 +51,13 @@ impl Default for PoolConfig {
 pub struct HealthConfig {
     /// The time from one round of pings to the next. Default 30 s.
     pub interval: Duration,
-    /// A connection that has not answered a ping after so long is dead. Default 2 s.
+    /// A connection that has not answered a ping after so long is dead. It may be longer than
+    /// `interval`. Default 2 s.
     pub ping_timeout: Duration,
-    /// The pause after a first failed attempt to restore a connection. Default 100 ms.
+    /// The pause after a first failed attempt to restore a connection, from the attempt's end; and
+    /// again the first one, once the minimum was there. Default 100 ms.
     pub backoff_min: Duration,
-    /// Pauses grow with every further failure, up to this. Default 30 s.
+    /// Pauses grow with every further failure, up to this and never above. Default 30 s.
     pub backoff_max: Duration,
 }
 
@@ -145,7 +147,8 @@ impl<M: AsyncManageConnection> Clone for Pool<M> {
 struct Checker {
     // answer: what the checker has to remember
     last: Mutex<Option<CheckReport>>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    /// Under a lock of tokio's, for `close` holds it while it waits for the task.
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     // starter:
     // // Your fields; they begin with their `Default`.
     // end answer
@@ -178,13 +181,14 @@ impl<M: AsyncManageConnection> Pool<M> {
         let pool = Self::unchecked(manager, config, health).await?;
         let health = pool.shared.health.clone();
         let task = tokio::spawn(Shared::watch(Arc::downgrade(&pool.shared), health));
-        *pool.shared.checker.task.lock().expect("nobody panics with it") = Some(task);
+        *pool.shared.checker.task.lock().await = Some(task);
         Ok(pool)
         // end answer
     }
 
     /// Does one round now, beside those of the checker's own: pings every connection that is idle,
-    /// closes those that are dead, and opens what is missing to `min_connections`.
+    /// closes those that are dead, and opens what is missing to `min_connections`. It is a round of
+    /// its own, whichever others are under way.
     pub async fn check_once(&self) -> CheckReport {
         // answer: ping, close what is dead, restore the minimum, report (P3 to P8, P11 to P13)
         let mut report = self.shared.ping_idle().await;
@@ -194,8 +198,8 @@ impl<M: AsyncManageConnection> Pool<M> {
         // end answer
     }
 
-    /// The report of the last round that has ended, the checker's own or one of
-    /// [`check_once`](Self::check_once); `None` before the first.
+    /// The report of the round that has ended last, the checker's own or one of
+    /// [`check_once`](Self::check_once), also if there was nothing to do; `None` before the first.
     pub fn last_check(&self) -> Option<CheckReport> {
         // answer: the last round's report (P11)
         *self.shared.checker.last.lock().expect("nobody panics with it")
@@ -204,15 +208,19 @@ impl<M: AsyncManageConnection> Pool<M> {
 
     /// Closes the pool: what is idle, what was being pinged, and what is lent out when it comes
     /// back. Whoever waits for a connection, or asks later, gets [`PoolError::Closed`]. The checker
-    /// has ended when this returns. Closing it again does nothing.
+    /// has ended when this returns, also for one who closes it again meanwhile, or after a `close` that
+    /// was dropped half-way. Closing it once more does nothing.
     pub async fn close(&self) {
         // answer: close the pool with `Shared::shut`, and end the checker (P10)
         self.shared.shut();
-        let task = self.shared.checker.task.lock().expect("nobody panics with it").take();
-        if let Some(task) = task {
-            task.abort();
-            let _ = task.await;
+        // The handle stays in its place until the task has ended: a second `close` waits here, and
+        // one that is dropped half-way leaves the waiting to the next.
+        let mut task = self.shared.checker.task.lock().await;
+        if let Some(running) = task.as_mut() {
+            running.abort();
+            let _ = running.await;
         }
+        *task = None;
         // end answer
     }
 }
@@ -225,7 +233,7 @@ impl<M: AsyncManageConnection> Shared<M> {
     /// While it sleeps it holds the pool by a `Weak` only: else no pool would ever end that nobody
     /// closes.
     async fn watch(pool: Weak<Self>, health: HealthConfig) {
-        let mut round_at = Instant::now() + health.interval;
+        let mut round_at = after(health.interval);
         // The next attempt to open a connection, and the pause before it.
         let mut retry: Option<(Instant, Duration)> = None;
         loop {
@@ -233,7 +241,7 @@ impl<M: AsyncManageConnection> Shared<M> {
             let Some(shared) = pool.upgrade() else { return };
             let mut report = None;
             if round_at <= Instant::now() {
-                round_at = Instant::now() + health.interval;
+                round_at = after(health.interval);
                 report = Some(shared.ping_idle().await);
             }
             if retry.is_none_or(|(at, _)| at <= Instant::now()) {
@@ -243,7 +251,7 @@ impl<M: AsyncManageConnection> Shared<M> {
                 }
                 let longer = |pause: Duration| pause.saturating_mul(2).min(health.backoff_max);
                 let pause = retry.map_or(health.backoff_min, |(_, pause)| longer(pause));
-                retry = failed.then(|| (Instant::now() + pause, pause));
+                retry = failed.then(|| (after(pause), pause));
             }
             if let Some(report) = report {
                 shared.report(report);
@@ -295,12 +303,20 @@ impl<M: AsyncManageConnection> Place<M> {
     async fn ping(mut self) -> bool {
         let Self { conn: Some(conn), shared } = &mut self else { return false };
         let answer = timeout(shared.health.ping_timeout, shared.manager.is_valid(conn)).await;
-        let alive = matches!(answer, Ok(Ok(())));
+        // The other side can answer and hang up.
+        let alive = matches!(answer, Ok(Ok(()))) && !self.is_broken();
         if !alive {
             self.close();
         }
         alive
     }
+}
+
+/// Some thirty years: no clock can count up to `Duration::MAX`.
+const FAR: Duration = Duration::from_hours(270_000);
+
+fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FAR)
 }
 // starter:
 // end answer

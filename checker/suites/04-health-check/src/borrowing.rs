@@ -3,9 +3,11 @@
 use harness::tasks::{all_home, home};
 use harness::{Case, clock, fail};
 use ledger::{Event, What};
+use pool_health_check::Pool;
 
 use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
-use crate::rounds;
+use crate::watched::{self, Watched};
+use crate::{reports, rounds};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
@@ -20,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 "No lock may be held across an `await`. Take the connection out, let go of the \
                  lock, ping, and give it back.",
                 "Give each one back as soon as its own ping has ended, not when the round is over.",
+                "Dropping a connection closes it: let go of the lock before that as well.",
             ]),
         Case::new("a_pinged_one_keeps_its_place", "P8", a_pinged_one_keeps_its_place)
             .title("a connection that is being pinged keeps its place")
@@ -34,6 +37,7 @@ pub(crate) fn cases() -> Vec<Case> {
             ]),
     ];
     cases.extend(rounds::more_cases());
+    cases.extend(reports::cases());
     cases.push(
         Case::new("replaces_one_that_broke_in_use", "P9", replaces_one_that_broke_in_use)
             .title("a connection that broke while it was lent out is replaced")
@@ -113,6 +117,26 @@ fn serves_during_a_ping() {
         }
         drop((held, round));
     });
+    nobody_waits_for_a_closing();
+}
+
+/// A connection that is being closed takes as long as it takes.
+fn nobody_waits_for_a_closing() {
+    story(async || {
+        let (exchange, manager) = Watched::exchange();
+        let pool = watched::open(&manager, between(2, 2)).await;
+        let glance = |pool: &Pool<Watched>| {
+            pool.status();
+        };
+        let part = async {
+            exchange.cut(1);
+            pool.check_once().await;
+            exchange.kill(2);
+            pool.check_once().await;
+            pool.close().await;
+        };
+        manager.glancing(&pool, "`status`, called from another thread,", glance, part).await;
+    });
 }
 
 fn a_pinged_one_keeps_its_place() {
@@ -138,6 +162,26 @@ fn a_pinged_one_keeps_its_place() {
         desk.expect_none_pinged_while_held();
         desk.expect_idle(2, "when all have gone home").await;
     });
+    // A round finds nothing idle, because another one pings it.
+    story(async || {
+        let desk = Desk::open(between(2, 6), by_hand()).await;
+        desk.exchange.query_takes(ms(300));
+        let round = desk.trader("the first round", async |desk| desk.check().await);
+        desk.at(BEGIN + ms(100)).await;
+        let second = desk.check().await;
+        home(round).await;
+        if second.opened > 0 || desk.exchange.sessions() > 2 {
+            fail(
+                "nothing to be opened by a second round at 200 ms, while the first one pings both \
+                 connections, and min_connections is 2",
+                format!(
+                    "{second:?} from the second round; {} connections in the end",
+                    desk.exchange.sessions()
+                ),
+            );
+        }
+        desk.expect_idle(2, "after two rounds at the same time").await;
+    });
 }
 
 fn replaces_one_that_broke_in_use() {
@@ -150,6 +194,16 @@ fn replaces_one_that_broke_in_use() {
         desk.expect_closed(broken, "it broke while it was lent out, and came back").await;
         desk.at(SECOND + ms(500)).await;
         desk.expect_idle(2, "after the next round, with min_connections 2").await;
+    });
+    // It was the only one: the round finds nothing to ping.
+    story(async || {
+        let desk = Desk::open(between(1, 3), each_second()).await;
+        let held = desk.need("from a pool with an idle one").await;
+        desk.exchange.kill(held.id());
+        drop(held);
+        desk.at(SECOND + ms(500)).await;
+        let when = "after the next round, with min_connections 1, which found nothing idle";
+        desk.expect_idle(1, when).await;
     });
     // Whoever waits gets its place, and does not wait for a round.
     story(async || {

@@ -3,19 +3,17 @@
 //! written into the exchange's log, so that a failing case can be drawn.
 
 use std::future::Future;
-use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use fixtures::exchange::{self, AsyncLine, AsyncManager, Exchange, ExchangeError};
+use fixtures::exchange::{self, AsyncManager, Exchange, ExchangeError};
 use harness::tasks::{self, Cut, ends};
 use harness::{clock, connections, fail, open_connections};
 use ledger::{Conn, Event, What};
-use pool_health_check::{
-    CheckReport, HealthConfig, Pool, PoolConfig, PoolError, PooledConnection, Status,
-};
+use pool_health_check::{CheckReport, HealthConfig, Pool, PoolConfig, PoolError, Status};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::held::Held;
 use crate::words::told;
 
 /// How late something may be that should happen at once: not a task's real slowness (the clock is
@@ -81,22 +79,22 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk over an exchange that is always ready.
     pub(crate) async fn open(config: PoolConfig, health: HealthConfig) -> Self {
-        Self::over(Exchange::for_tasks(), config, health).await
+        let desk = Self::new(config, health).await;
+        // A checker may begin with a round at once: it is over when the story begins.
+        desk.at(BEGIN).await;
+        desk
     }
 
-    /// A desk over an exchange that the story has prepared.
-    pub(crate) async fn over(exchange: Exchange, config: PoolConfig, health: HealthConfig) -> Self {
+    /// A desk at the very moment at which its pool is there: none of the pool's tasks has run yet.
+    pub(crate) async fn new(config: PoolConfig, health: HealthConfig) -> Self {
+        let exchange = Exchange::for_tasks();
         harness::watch(exchange.log());
         let told_config = format!("`Pool::new` to succeed with {config:?} and {health:?}");
         let new = Pool::new(exchange.async_manager(), config, health);
-        let pool = match ends("`Pool::new`", new).await {
-            Ok(pool) => pool,
+        match ends("`Pool::new`", new).await {
+            Ok(pool) => Self { exchange, pool },
             Err(error) => fail(told_config, told(&error)),
-        };
-        // A checker may begin with a round at once: it is over when the story begins.
-        let desk = Self { exchange, pool };
-        desk.at(BEGIN).await;
-        desk
+        }
     }
 
     /// Calls the pool's `get`, in the log.
@@ -106,7 +104,7 @@ impl Desk {
             Ok(taken) => {
                 let conn = Conn(taken.id());
                 self.exchange.write(What::Got { conn });
-                Ok(Held { taken: Some(taken), conn, exchange: self.exchange.clone() })
+                Ok(Held::new(taken, conn, self.exchange.clone()))
             }
             Err(error) => {
                 self.exchange.write(What::GaveUp { error: told(&error) });
@@ -310,51 +308,5 @@ impl Desk {
                 _ => {}
             }
         }
-    }
-}
-
-/// What the pool handed out.
-type Taken = PooledConnection<AsyncManager>;
-
-/// A connection that a trader holds; letting go of it is written into the log.
-pub(crate) struct Held {
-    taken: Option<Taken>,
-    conn: Conn,
-    exchange: Exchange,
-}
-
-impl Held {
-    /// The number of the connection.
-    pub(crate) fn id(&self) -> u32 {
-        self.conn.0
-    }
-
-    /// Sends an order down the line; it must work.
-    pub(crate) async fn order(&mut self) {
-        let id = self.id();
-        if let Err(error) = ends("an order", self.query("BUY 100 AAPL")).await {
-            fail(format!("conn {id} to carry an order"), error.to_string());
-        }
-    }
-}
-
-impl Deref for Held {
-    type Target = AsyncLine;
-
-    fn deref(&self) -> &AsyncLine {
-        self.taken.as_ref().expect("held until it is dropped")
-    }
-}
-
-impl DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut AsyncLine {
-        self.taken.as_mut().expect("held until it is dropped")
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.exchange.write(What::Returned { conn: self.conn });
-        drop(self.taken.take());
     }
 }

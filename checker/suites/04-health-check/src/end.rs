@@ -5,9 +5,9 @@ use std::time::Duration;
 use harness::tasks::{all_home, ends, tasks};
 use harness::{Case, clock, fail};
 use ledger::What;
-use pool_health_check::PoolError;
+use pool_health_check::{HealthConfig, PoolError};
 
-use crate::desk::{Desk, SECOND, SLACK, between, each_second, ms, story};
+use crate::desk::{Desk, SECOND, SLACK, at_each_poll, between, each_second, ms, story};
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -23,6 +23,9 @@ pub(crate) fn cases() -> Vec<Case> {
                  to know that it has gone.",
                 "A connection that is just being pinged is not in the idle list. Who holds it when \
                  the task ends, and what does dropping it do then?",
+                "Two call `close`, or one whose `close` is dropped while it waits: who has the \
+                 handle then? Leave it in its place until the task has ended, under a lock of \
+                 tokio's, which may be held across an `await`.",
             ]),
     ]
 }
@@ -98,6 +101,10 @@ fn close_stops_the_checker() {
         closed_at(&desk, ms(4_250), "after an outage, before anything was restored").await;
     });
     story(async || {
+        let desk = in_a_long_pause().await;
+        closed_at(&desk, desk.now(), "in a pause of 30 s after a connect that failed").await;
+    });
+    story(async || {
         let desk = Desk::open(between(2, 3), each_second()).await;
         desk.at(ms(500)).await;
         desk.exchange.cut(2);
@@ -105,11 +112,67 @@ fn close_stops_the_checker() {
         let when = "while the checker waited for a connect that never ends";
         closed_at(&desk, 2 * SECOND, when).await;
     });
+    // The checker's task has not run yet.
+    story(async || {
+        let desk = Desk::new(between(2, 3), each_second()).await;
+        closed_at(&desk, desk.now(), "right after `Pool::new`").await;
+    });
+    close_and_close_again();
 }
 
-/// Closes the pool at this moment; nothing is lent out.
+/// A checker that sleeps can end at once, and it has ended when any `close` returns.
+fn close_and_close_again() {
+    story(async || {
+        let desk = Desk::open(between(2, 2), each_second()).await;
+        desk.at(ms(1_500)).await;
+        let closes = async || {
+            desk.close().await;
+            expect_no_task(
+                "when `close` returns, for each of two that are called at the same time",
+            );
+        };
+        tokio::join!(closes(), closes());
+    });
+    at_each_poll(async |cut| {
+        let desk = Desk::open(between(2, 2), each_second()).await;
+        desk.at(ms(1_500)).await;
+        let done = cut.apply(desk.pool.close()).await.is_some();
+        desk.close().await;
+        expect_no_task(&format!("when `close` returns, after another one was dropped {cut}"));
+        desk.expect_sessions(
+            0,
+            &format!("after a `close` that was dropped {cut}, and another one"),
+        )
+        .await;
+        done
+    });
+}
+
+fn expect_no_task(when: &str) {
+    if tasks() > 0 {
+        fail(format!("no task of the pool to be left {when}"), format!("{} left", tasks()));
+    }
+}
+
+/// A desk whose checker pauses for 30 s, because it could not restore a connection.
+async fn in_a_long_pause() -> Desk {
+    let health =
+        HealthConfig { backoff_min: 30 * SECOND, backoff_max: 30 * SECOND, ..each_second() };
+    let desk = Desk::open(between(2, 2), health).await;
+    desk.at(ms(500)).await;
+    desk.exchange.refuse_next(1).cut(1);
+    desk.at(ms(2_500)).await;
+    desk
+}
+
+/// Closes the pool at this moment, twice at the same time; nothing is lent out.
 async fn closed_at(desk: &Desk, moment: Duration, when: &str) {
     desk.at(moment).await;
+    tokio::join!(closed_in_time(desk, moment, when), closed_in_time(desk, moment, when));
+    expect_silence(desk, desk.now()).await;
+}
+
+async fn closed_in_time(desk: &Desk, moment: Duration, when: &str) {
     desk.close().await;
     let took = desk.now().saturating_sub(moment);
     if took > ms(200) + SLACK {
@@ -119,10 +182,9 @@ async fn closed_at(desk: &Desk, moment: Duration, when: &str) {
             format!("it returned {} later, called {when}", clock(took)),
         );
     }
-    let closed = desk.now();
-    desk.at(closed + SLACK).await;
-    desk.expect_sessions(0, &format!("after `close`, called {when}, has returned")).await;
-    expect_silence(desk, closed).await;
+    let told = format!("after one of two `close`, called {when} at the same time, has returned");
+    desk.expect_sessions(0, &told).await;
+    expect_no_task(&told);
 }
 
 /// Fails if anything is pinged or opened from `since` on, or a task of the pool goes on.
@@ -170,6 +232,16 @@ fn a_dropped_pool_ends() {
             expect_gone(&exchange, when).await;
         });
     }
+    story(async || {
+        let Desk { exchange, pool } = in_a_long_pause().await;
+        drop(pool);
+        expect_gone(&exchange, "in a pause of 30 s").await;
+    });
+    story(async || {
+        let Desk { exchange, pool } = Desk::new(between(2, 3), each_second()).await;
+        drop(pool);
+        expect_gone(&exchange, "right after `Pool::new`").await;
+    });
     // A guard is out when the last `Pool` goes.
     story(async || {
         let Desk { exchange, pool } = Desk::open(between(2, 2), each_second()).await;

@@ -3,16 +3,20 @@
 //! `desk` is the trading desk that all cases are played at; the other modules hold the cases,
 //! grouped by what they are about.
 
+mod backoff;
 mod borrowing;
 mod cancel;
 mod desk;
 mod end;
+mod held;
 mod orders;
 mod outage;
 mod real;
+mod reports;
 mod restore;
 mod rounds;
 mod start;
+mod watched;
 mod words;
 
 use harness::Suite;
@@ -23,12 +27,13 @@ const PROMISES: &[(&str, &str)] = &[
         "P1",
         "`Pool::new` answers a health configuration that cannot work (`interval`, `ping_timeout` \
          or `backoff_min` zero, or `backoff_min` above `backoff_max`) with `InvalidConfig`, and \
-         opens nothing.",
+         opens nothing. Every other one it takes, however short or long its times are.",
     ),
     (
         "P2",
         "Each idle connection is pinged once every `interval`, for the first time one `interval` \
-         after `Pool::new` at the latest; the time that a round itself takes may come on top.",
+         after `Pool::new` at the latest; the time that a round itself takes may come on top, and \
+         rounds that fell due meanwhile are not made up for.",
     ),
     (
         "P3",
@@ -42,7 +47,7 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P5",
         "When a round has ended, there are `min_connections` connections again, if connecting \
-         works; no more are opened than are missing.",
+         works; no more are opened than are missing, also by several rounds at the same time.",
     ),
     (
         "P6",
@@ -52,12 +57,13 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P7",
         "A `get` during a round takes what is idle, and opens one if there is room; if there is \
-         none, it gets the first connection whose ping has ended, at once.",
+         none, it gets the first connection whose ping has ended, at once. Nobody waits while a \
+         connection is being closed.",
     ),
     (
         "P8",
-        "A connection that is being pinged keeps its place: it is lent to nobody meanwhile, and \
-         none is opened in its stead above `max_connections`.",
+        "A connection that is being pinged keeps its place: it is lent to nobody meanwhile, no \
+         round counts it as missing, and none is opened in its stead above `max_connections`.",
     ),
     (
         "P9",
@@ -67,31 +73,37 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P10",
         "`close` ends the checker: it returns when the pings under way have ended, after \
-         `ping_timeout` at the latest; then no task of the pool is left, nothing is pinged or \
-         opened any more, nothing is open but what is lent out, and that is closed when it comes \
-         back. Whoever waits or asks later gets `Closed`.",
+         `ping_timeout` at the latest, and waits for no connect and no pause; then no task of the \
+         pool is left, nothing is pinged or opened any more, nothing is open but what is lent out, \
+         and that is closed when it comes back. This holds right after `new` as well, for each of \
+         two that close at the same time, and after a `close` that was dropped half-way. Whoever \
+         waits or asks later gets `Closed`.",
     ),
     (
         "P11",
-        "`check_once` returns how many connections its round pinged, removed and opened; \
-         `last_check` gives the same of the last round that has ended, the checker's own \
-         included, and `None` before the first.",
+        "`check_once` does a round of its own, also while another one is under way, and returns \
+         how many connections that round pinged, removed and opened; `last_check` gives the same \
+         of the round that has ended last, the checker's own included, and `None` before the \
+         first.",
     ),
     (
         "P12",
-        "A ping that is not answered ends after `ping_timeout`, and its connection counts as \
-         dead.",
+        "A ping has `ping_timeout` to be answered, also where `interval` is shorter; then it ends, \
+         and its connection counts as dead.",
     ),
     (
         "P13",
         "A failure spares the others: a dead connection keeps no other from being pinged in the \
          same round, and a `connect` that fails, panics, or takes longer than \
-         `connection_timeout` (it is given up then) stops neither the rounds nor later attempts.",
+         `connection_timeout` (each attempt has so long, and is given up then) stops neither the \
+         rounds nor later attempts.",
     ),
     (
         "P14",
-        "While connecting fails, the checker pauses for at least `backoff_min` between two \
-         attempts to restore a connection, and ever longer, up to `backoff_max`: an outage of a \
+        "While connecting fails, by an error, a panic or a time-out, the checker pauses before it \
+         tries again to restore a connection, whichever is missing: for at least `backoff_min` \
+         from the end of the failed attempt, and ever longer, up to `backoff_max` and never above. \
+         Once the minimum was restored, pauses begin with `backoff_min` again. An outage of a \
          minute sees at most 40 attempts for one missing connection, with pauses from 100 ms to 5 \
          s.",
     ),
@@ -103,7 +115,7 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P16",
         "Restoring never leads above `max_connections`, whichever rounds and gets are under way \
-         at the same time.",
+         at the same time; a place is free when its connection is closed, and not before.",
     ),
     (
         "P17",
@@ -112,8 +124,9 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P18",
-        "A pool that nobody closes ends when its last handle and its last guard are dropped: \
-         within an `interval` and a round its connections are closed and its tasks gone.",
+        "A pool that nobody closes ends when its last handle and its last guard are dropped, also \
+         in a pause and right after `new`: within an `interval` and a round its connections are \
+         closed and its tasks gone.",
     ),
     (
         "P19",
@@ -142,6 +155,7 @@ pub fn suite() -> Suite {
         borrowing::cases(),
         end::cases(),
         outage::cases(),
+        backoff::cases(),
         restore::hard_cases(),
         end::hard_cases(),
         cancel::cases(),

@@ -7,7 +7,8 @@ use harness::{Case, clock, fail};
 use ledger::{Conn, What};
 use pool_health_check::{HealthConfig, PoolError};
 
-use crate::desk::{Desk, Held, Outcome, SLACK, between, by_hand, ms, order};
+use crate::desk::{Desk, Outcome, SLACK, between, by_hand, ms, order};
+use crate::held::Held;
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -1,11 +1,11 @@
-//! What fails, hangs and panics, and what must go on all the same: P12 to P15.
+//! What fails, hangs and panics, and what must go on all the same: P12 and P13.
 
 use std::time::Duration;
 
-use harness::{Case, clock, fail};
+use harness::{Case, clock, connections, fail};
 use pool_health_check::{CheckReport, HealthConfig, PoolConfig};
 
-use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
+use crate::desk::{BEGIN, Desk, SECOND, between, by_hand, each_second, ms, story};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -32,30 +32,6 @@ pub(crate) fn cases() -> Vec<Case> {
                  A task that died in silence is the worst checker of all.",
                 "`connect` can panic and it can hang. Let it run on a task of its own (`JoinSet`), \
                  where a panic comes back as an error, and under a `timeout`.",
-            ]),
-        Case::new("an_outage_is_no_storm", "P14", an_outage_is_no_storm)
-            .title("attempts become rarer while connecting fails")
-            .paused()
-            .hard()
-            .points(0.5)
-            .lesson("back-off")
-            .hints(&[
-                "The exchange is down for a minute. How many times does your pool knock, and what \
-                 if a hundred pools do the same?",
-                "After a failure wait `backoff_min`, after the next one twice as long, and so on up \
-                 to `backoff_max`; after a success begin anew. Rounds of pings do not wait for it, \
-                 but they do not try to connect in a pause either.",
-            ]),
-        Case::new("recovers_by_itself", "P15", recovers_by_itself)
-            .title("the minimum comes back after an outage")
-            .paused()
-            .hard()
-            .points(0.5)
-            .lesson("back-off")
-            .hints(&[
-                "The exchange is back, and nobody calls. Who tries again, and when at the latest?",
-                "A pause never grows above `backoff_max`; and a checker that has given up for good \
-                 is as bad as none.",
             ]),
     ]
 }
@@ -94,6 +70,44 @@ fn a_ping_has_a_time_limit() {
         desk.at(4 * SECOND + ms(500)).await;
         desk.expect_pinged_after(4, 3 * SECOND, "after a round in which none answered");
     });
+    // It has all of its time, however short the interval is, and however long the time is.
+    let short = HealthConfig { interval: ms(150), ping_timeout: SECOND, ..each_second() };
+    answered_after(ms(500), &short, &async |desk: &Desk| desk.at(3 * SECOND).await);
+    let max = Duration::MAX;
+    let long = HealthConfig { interval: max, ping_timeout: max, backoff_max: max, ..each_second() };
+    answered_after(30 * SECOND, &long, &async |desk: &Desk| {
+        desk.check().await;
+    });
+}
+
+/// Fails if a connection is given up that answers a ping in time.
+fn answered_after(latency: Duration, health: &HealthConfig, pinged: &impl AsyncFn(&Desk)) {
+    story(async || {
+        let desk = Desk::open(between(1, 2), health.clone()).await;
+        desk.exchange.query_takes(latency);
+        pinged(&desk).await;
+        if desk.pings_of(1).is_empty() || desk.exchange.attempts() > 1 {
+            fail(
+                format!(
+                    "conn 1 to stay, which answers a ping after {}, with a ping_timeout of {} and \
+                     an interval of {}",
+                    clock(latency),
+                    clock(health.ping_timeout),
+                    clock(health.interval)
+                ),
+                format!(
+                    "{} answered, {} opened anew",
+                    pings(desk.pings_of(1).len()),
+                    connections(desk.exchange.attempts() - 1)
+                ),
+            );
+        }
+        desk.close().await;
+    });
+}
+
+fn pings(count: usize) -> String {
+    if count == 1 { "1 ping".to_owned() } else { format!("{count} pings") }
 }
 
 fn one_failure_spares_the_others() {
@@ -143,72 +157,33 @@ fn one_failure_spares_the_others() {
             desk.expect_pinged_after(2, restored + ms(500), &when);
         });
     }
-}
-
-const CONNECT: Duration = ms(10);
-
-/// One connection, a round each second, pauses from 100 ms to 5 s.
-async fn through_an_outage(from: Duration) -> Desk {
-    let health = HealthConfig { backoff_max: 5 * SECOND, ..each_second() };
-    let desk = Desk::open(between(1, 1), health).await;
-    desk.at(from).await;
-    // A refusal takes time: else a storm would have no end on the paused clock.
-    desk.exchange.connect_takes(CONNECT).go_offline();
-    desk
-}
-
-fn an_outage_is_no_storm() {
+    // Each attempt has all of connection_timeout.
     story(async || {
-        let desk = through_an_outage(ms(500)).await;
-        desk.at(ms(60_500)).await;
-        let attempts: Vec<_> =
-            desk.attempts().into_iter().filter(|&attempt| attempt > ms(500)).collect();
-        for pair in attempts.windows(2) {
-            if pair[1].saturating_sub(pair[0]) < ms(100) {
-                fail(
-                    "a pause of at least backoff_min, 100 ms, after a failed attempt",
-                    format!("attempts at {} and at {}", clock(pair[0]), clock(pair[1])),
-                );
-            }
-        }
-        if attempts.len() > 40 {
+        let config = PoolConfig { connection_timeout: limit, ..between(3, 3) };
+        let desk = Desk::open(config, by_hand()).await;
+        desk.exchange.connect_takes(3 * SECOND);
+        (1..=3).for_each(|line| desk.exchange.cut(line));
+        desk.check().await;
+        let when = "after a round that found 3 of 3 dead, when each connect takes 3 s and \
+                    connection_timeout is 4 s";
+        desk.expect_idle(3, when).await;
+        if desk.exchange.attempts() > 6 {
             fail(
-                "at most 40 attempts in an outage of a minute, with pauses that grow from 100 ms \
-                 to 5 s",
-                format!("{} attempts", attempts.len()),
-            );
-        }
-        let pauses: Vec<_> =
-            attempts.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
-        let (shortest, longest) = (pauses.iter().min(), pauses.iter().rev().take(5).max());
-        if longest < shortest.map(|pause| *pause * 2).as_ref() {
-            let told = |pause: Option<&Duration>| pause.map_or("none".to_owned(), |p| clock(*p));
-            fail(
-                "pauses that grow from 100 ms to 5 s in an outage of a minute",
-                format!("{} at first, {} in the end", told(pauses.first()), told(pauses.last())),
+                "three attempts to connect, each given up after 4 s at the earliest, when three \
+                 are missing and each takes 3 s",
+                format!("{} attempts", desk.exchange.attempts() - 3),
             );
         }
     });
-}
-
-fn recovers_by_itself() {
-    for outage in [SECOND, 10 * SECOND, 70 * SECOND] {
-        story(async || {
-            let desk = through_an_outage(ms(500)).await;
-            desk.at(ms(500) + outage).await;
-            desk.exchange.come_back();
-            // The longest pause, and a round.
-            let latest = ms(500) + outage + 6 * SECOND + CONNECT + SLACK;
-            desk.at(latest).await;
-            desk.expect_idle(
-                1,
-                &format!(
-                    "6 s after an outage of {} s, with a backoff_max of 5 s and a round each second",
-                    outage.as_secs()
-                ),
-            ).await;
-            let mut held = desk.need_at(latest, "idle again").await;
-            held.order().await;
-        });
-    }
+    // A pause that never ends holds up no round.
+    story(async || {
+        let max = Duration::MAX;
+        let health = HealthConfig { backoff_min: max, backoff_max: max, ..each_second() };
+        let desk = Desk::open(between(2, 2), health).await;
+        desk.at(ms(500)).await;
+        desk.exchange.refuse_next(1).cut(1);
+        desk.at(5 * SECOND + ms(500)).await;
+        let when = "after a connect that failed, with a backoff_min of Duration::MAX";
+        desk.expect_pinged_after(2, 4 * SECOND, when);
+    });
 }

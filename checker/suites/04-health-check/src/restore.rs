@@ -4,6 +4,7 @@ use harness::tasks::{all_home, home};
 use harness::{Case, fail};
 
 use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
+use crate::watched::{self, Watched};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -82,6 +83,30 @@ fn restores_the_minimum() {
         desk.at(SECOND + ms(500)).await;
         desk.expect_idle(3, "after a round that found 3 of 5 dead, with min_connections 3").await;
     });
+    // Nothing is idle: one is lent out, the others broke in use.
+    story(async || {
+        let desk = Desk::open(between(3, 5), each_second()).await;
+        let mut held = desk.need_all(3, "from a pool with three idle ones").await;
+        for broken in held.drain(1..) {
+            desk.exchange.kill(broken.id());
+        }
+        desk.at(SECOND + ms(500)).await;
+        let when = "after a round that found nothing idle, with 1 lent out and min_connections 3";
+        desk.expect_sessions(3, when).await;
+    });
+    // Two rounds at the same time see the same gap.
+    story(async || {
+        let desk = Desk::open(between(2, 6), by_hand()).await;
+        desk.exchange.connect_takes(ms(100));
+        (1..=2).for_each(|line| desk.exchange.cut(line));
+        let round = desk.trader("the first round", async |desk| desk.check().await);
+        desk.at(BEGIN + ms(50)).await;
+        desk.check().await;
+        home(round).await;
+        let when = "after two rounds at the same time, begun at 100 ms and 150 ms, that found 2 of \
+                    2 dead";
+        desk.expect_idle(2, when).await;
+    });
     // Those that are lent out count as well.
     story(async || {
         let desk = Desk::open(between(3, 5), each_second()).await;
@@ -133,6 +158,27 @@ fn restoring_respects_max() {
         home(round).await;
         all_home(traders).await;
         desk.expect_peak(3, ", with max_connections 3");
+    });
+    // A place is taken as long as its connection is being closed.
+    story(async || {
+        let (exchange, manager) = Watched::exchange();
+        let pool = watched::open(&manager, between(1, 1)).await;
+        let part = async {
+            exchange.cut(1);
+            pool.check_once().await;
+            exchange.kill(2);
+            pool.check_once().await;
+        };
+        manager.glancing(&pool, "a `get` that is polled once", watched::asks_once, part).await;
+        if exchange.peak_sessions() > 1 {
+            fail(
+                "at most 1 connection open at any moment, with max_connections 1",
+                format!(
+                    "{} at once: a `get` opened one while a dead one was still being closed",
+                    exchange.peak_sessions()
+                ),
+            );
+        }
     });
 }
 

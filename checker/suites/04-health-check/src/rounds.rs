@@ -1,10 +1,8 @@
-//! Rounds of pings, and what they do to the connections: P2 to P4, P6 and P11.
-
-use std::time::Duration;
+//! Rounds of pings, and what they do to the connections: P2 to P4, and P6.
 
 use harness::tasks::all_home;
 use harness::{Case, clock, fail, times};
-use pool_health_check::CheckReport;
+use pool_health_check::{CheckReport, HealthConfig};
 
 use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
 
@@ -21,6 +19,8 @@ pub(crate) fn cases() -> Vec<Case> {
                  does. Its clock must be tokio's: `std::time::Instant` stands still here.",
                 "Each idle connection, once: does your loop perhaps take the same one out again and \
                  again, because it was put back on top?",
+                "A `tokio::time::interval` makes up for what it has missed, unless it is told \
+                 another `MissedTickBehavior`.",
             ]),
         Case::new("healthy_ones_stay", "P3", healthy_ones_stay)
             .title("a connection that answers stays")
@@ -58,16 +58,6 @@ pub(crate) fn more_cases() -> Vec<Case> {
                 "Take what is in `idle` at that moment, under the lock, and nothing else: whoever \
                  has borrowed a connection finds out by himself when it is dead.",
             ]),
-        Case::new("reports_its_rounds", "P11", reports_its_rounds)
-            .title("a round says what it did")
-            .paused()
-            .points(0.5)
-            .lesson("rounds-in-the-background")
-            .hints(&[
-                "Three numbers, each counted where it happens. Who remembers the last ones?",
-                "A field of `Checker` behind a `Mutex`, written at the end of every round, also of \
-                 those that nobody calls by hand.",
-            ]),
     ]
 }
 
@@ -78,6 +68,45 @@ fn pings_each_interval() {
         desk.at(10 * SECOND + ms(500)).await;
         for line in 1..=9 {
             expect_pinged_each_second(&desk, line);
+        }
+    });
+    // One handle of several is dropped.
+    story(async || {
+        let desk = Desk::open(between(2, 2), each_second()).await;
+        desk.at(ms(500)).await;
+        drop(desk.pool.clone());
+        desk.at(3 * SECOND + ms(500)).await;
+        let when = "when one clone of the pool was dropped, and another one is there";
+        desk.expect_pinged_after(1, ms(2_500), when);
+    });
+    after_a_slow_round();
+}
+
+/// A round that took more than five intervals: it is followed by one, not by five.
+fn after_a_slow_round() {
+    story(async || {
+        let health = HealthConfig { ping_timeout: 10 * SECOND, ..each_second() };
+        let desk = Desk::open(between(2, 2), health).await;
+        desk.at(ms(500)).await;
+        desk.exchange.query_takes(ms(5_500));
+        desk.at(ms(1_500)).await;
+        desk.exchange.query_takes(ms(0));
+        desk.at(9 * SECOND + ms(250)).await;
+        for line in 1..=2 {
+            let pings = desk.pings_of(line);
+            // The slow round itself, the one that follows it at once, and the next.
+            let together = pings.windows(4).find(|four| four[3].saturating_sub(four[0]) < ms(900));
+            if let Some(four) = together {
+                fail(
+                    "a round each second; those that fell due during a slow one are not made up for",
+                    format!(
+                        "conn {line} pinged four times and more from {} to {}",
+                        clock(four[0]),
+                        clock(four[3])
+                    ),
+                );
+            }
+            desk.expect_pinged_after(line, 8 * SECOND, "after one that took 5.5 s");
         }
     });
 }
@@ -200,66 +229,4 @@ fn expect_pinged(report: CheckReport, expected: u32, when: &str) {
             format!("it says pinged {}", report.pinged),
         );
     }
-}
-
-fn reports_its_rounds() {
-    story(async || {
-        let desk = Desk::open(between(3, 4), by_hand()).await;
-        let pinged = |line| !desk.pings_of(line).is_empty();
-        if let (Some(report), false) = (desk.pool.last_check(), (1..=3).any(pinged)) {
-            fail("None from `last_check` before the first round", format!("Some({report:?})"));
-        }
-        desk.exchange.cut(1);
-        let when = "one of three is dead, and min_connections is 3";
-        expect_report(&desk, CheckReport { pinged: 3, removed: 1, opened: 1 }, when).await;
-        expect_report(&desk, CheckReport { pinged: 3, removed: 0, opened: 0 }, "all are well")
-            .await;
-        let held = desk.need("from a pool with three idle ones").await;
-        let when = "two of three are idle, and well";
-        expect_report(&desk, CheckReport { pinged: 2, removed: 0, opened: 0 }, when).await;
-        drop(held);
-    });
-    story(async || {
-        let desk = Desk::open(between(2, 4), by_hand()).await;
-        desk.exchange.go_offline();
-        let report = desk.check().await;
-        if report.opened != 0 {
-            let when = "when no connection could be opened";
-            fail(format!("opened 0 from `check_once` {when}"), format!("{report:?}"));
-        }
-    });
-    story(async || {
-        let desk = Desk::open(between(2, 4), each_second()).await;
-        for (second, cut, removed) in [(1, 0, 0), (2, 1, 1), (3, 0, 0)] {
-            desk.at(ms(1_000 * second - 500)).await;
-            if cut > 0 {
-                desk.exchange.cut(cut);
-            }
-            desk.at(ms(1_000 * second + 250)).await;
-            let last = desk.pool.last_check();
-            // What is opened need not be opened by the round itself.
-            let told = last.map(|report| (report.pinged, report.removed));
-            if told != Some((2, removed)) {
-                fail(
-                    format!(
-                        "pinged 2, removed {removed} from `last_check` after the round of second \
-                         {second}"
-                    ),
-                    format!("{last:?}"),
-                );
-            }
-        }
-    });
-}
-
-async fn expect_report(desk: &Desk, expected: CheckReport, when: &str) {
-    let report = desk.check().await;
-    if report != expected {
-        fail(format!("{expected:?} from `check_once` when {when}"), format!("{report:?}"));
-    }
-    let last = desk.pool.last_check();
-    if last != Some(expected) {
-        fail(format!("{:?} from `last_check` as well", Some(expected)), format!("{last:?}"));
-    }
-    desk.at(desk.now() + Duration::from_millis(10)).await;
 }

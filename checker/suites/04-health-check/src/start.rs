@@ -1,11 +1,11 @@
-//! What cannot work is refused: P1.
+//! What cannot work is refused, and nothing else: P1.
 
 use std::time::Duration;
 
 use fixtures::exchange::Exchange;
 use harness::tasks::ends;
 use harness::{Case, fail};
-use pool_health_check::{HealthConfig, Pool, PoolError};
+use pool_health_check::{HealthConfig, Pool, PoolConfig, PoolError};
 
 use crate::desk::{Desk, SECOND, between, each_second, ms, story};
 use crate::words::told;
@@ -23,6 +23,8 @@ pub(crate) fn cases() -> Vec<Case> {
                 "Look at them before anything else in `new`; a duration knows `is_zero`. All that \
                  is left to do then is `Self::unchecked(manager, config, health).await`: it looks \
                  at the other configuration and opens the first connections.",
+                "Nothing else is refused: `min_connections` may be 0, a ping may take longer than an \
+                 interval, and `as_millis` makes a zero of half a millisecond.",
             ]),
     ]
 }
@@ -41,10 +43,46 @@ fn refuses_bad_health() {
     for (what, health) in bad {
         story(async || refused(what, health.clone()).await);
     }
-    let equal = HealthConfig { backoff_min: ms(100), backoff_max: ms(100), ..good };
-    story(async || {
-        Desk::open(between(1, 2), equal.clone()).await.expect_idle(1, "after `Pool::new`").await;
-    });
+    for (config, health) in unusual() {
+        story(async || {
+            let desk = Desk::open(config.clone(), health.clone()).await;
+            let min = config.min_connections as usize;
+            desk.expect_sessions(min, &format!("after `Pool::new` with {config:?}, {health:?}"))
+                .await;
+        });
+    }
+}
+
+/// Configurations that look odd, and work.
+fn unusual() -> Vec<(PoolConfig, HealthConfig)> {
+    let (config, health) = (between(1, 2), each_second());
+    let (short, long) = (Duration::from_micros(500), Duration::MAX);
+    let healths = [
+        HealthConfig { backoff_min: ms(100), backoff_max: ms(100), ..health.clone() },
+        HealthConfig { interval: SECOND, ping_timeout: 2 * SECOND, ..health.clone() },
+        HealthConfig {
+            interval: SECOND,
+            backoff_min: 2 * SECOND,
+            backoff_max: 3 * SECOND,
+            ..health.clone()
+        },
+        HealthConfig { interval: short, ..health.clone() },
+        HealthConfig { ping_timeout: short, ..health.clone() },
+        HealthConfig { backoff_min: short, ..health.clone() },
+        HealthConfig { backoff_min: short, backoff_max: short, ..health.clone() },
+        HealthConfig { interval: long, ..health.clone() },
+        HealthConfig { ping_timeout: long, ..health.clone() },
+        HealthConfig { backoff_max: long, ..health.clone() },
+        HealthConfig { backoff_min: long, backoff_max: long, ..health.clone() },
+    ];
+    let configs = [
+        between(0, 1),
+        between(2, 2),
+        between(1, u32::MAX),
+        PoolConfig { connection_timeout: long, ..config.clone() },
+    ];
+    let with_config = configs.map(|config| (config, health.clone()));
+    healths.map(|health| (config.clone(), health)).into_iter().chain(with_config).collect()
 }
 
 async fn refused(what: &str, health: HealthConfig) {

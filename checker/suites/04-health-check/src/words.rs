@@ -3,7 +3,8 @@
 use fixtures::exchange::ExchangeError;
 use pool_health_check::PoolError;
 
-use crate::desk::{Held, Outcome};
+use crate::desk::Outcome;
+use crate::held::Held;
 
 /// An error of the pool as a student would say it.
 pub(crate) fn told(error: &PoolError<ExchangeError>) -> String {
