@@ -303,8 +303,7 @@ impl<M: AsyncManageConnection> Place<M> {
     async fn ping(mut self) -> bool {
         let Self { conn: Some(conn), shared } = &mut self else { return false };
         let answer = timeout(shared.health.ping_timeout, shared.manager.is_valid(conn)).await;
-        // The other side can answer and hang up.
-        let alive = matches!(answer, Ok(Ok(()))) && !self.is_broken();
+        let alive = matches!(answer, Ok(Ok(())));
         if !alive {
             self.close();
         }

@@ -141,7 +141,7 @@ enum Message<M: AsyncManageConnection> {
     Check(Option<oneshot::Sender<CheckReport>>),
     Pinged { round: u64, alive: bool },
     Opened { round: Option<u64>, well: bool },
-    Close(oneshot::Sender<()>),
+    Close,
 }
 
 /// A place, and the connection in it. It goes back as a message when it is dropped; where nobody
@@ -205,7 +205,7 @@ struct Actor<M: AsyncManageConnection> {
 
 impl<M: AsyncManageConnection> Actor<M> {
     async fn run(mut self, mut letters: mpsc::UnboundedReceiver<Message<M>>) {
-        let mut round_at = Instant::now() + self.setup.health.interval;
+        let mut round_at = after(self.setup.health.interval);
         loop {
             self.say();
             while self.errands.try_join_next().is_some() {}
@@ -213,14 +213,12 @@ impl<M: AsyncManageConnection> Actor<M> {
             tokio::select! {
                 letter = letters.recv() => match letter {
                     None => return,
-                    Some(Message::Close(done)) => {
-                        letters.close();
+                    Some(Message::Close) => {
                         self.idle.clear();
                         self.waiting.clear();
                         self.errands.shutdown().await;
                         self.size = 0;
                         self.say();
-                        drop(done);
                         return;
                     }
                     Some(letter) => self.read(letter),
@@ -279,7 +277,7 @@ impl<M: AsyncManageConnection> Actor<M> {
                     (self.pause, self.retry_at) = (Duration::ZERO, None);
                 } else if self.retry_at.is_none() {
                     self.pause = (self.pause * 2).clamp(backoff_min, backoff_max);
-                    self.retry_at = Some(Instant::now() + self.pause);
+                    self.retry_at = Some(after(self.pause));
                 }
                 let Some(round) = round else { return };
                 let Some(told) = self.rounds.get_mut(&round) else { return };
@@ -287,7 +285,7 @@ impl<M: AsyncManageConnection> Actor<M> {
                 told.left -= 1;
                 self.go_on(round);
             }
-            Message::Close(_) => {}
+            Message::Close => {}
         }
     }
 
@@ -465,9 +463,9 @@ impl<M: AsyncManageConnection> Pool<M> {
 
     /// Closes the pool.
     pub async fn close(&self) {
-        let (done, ended) = oneshot::channel();
-        drop(self.address.send(Message::Close(done)));
-        let _ = ended.await;
+        drop(self.address.send(Message::Close));
+        // Nobody reads letters any more when the task has ended.
+        self.address.closed().await;
     }
 }
 
@@ -488,6 +486,13 @@ impl<M: AsyncManageConnection> DerefMut for PooledConnection<M> {
     fn deref_mut(&mut self) -> &mut M::Connection {
         self.slot.conn.as_mut().expect("there until it is dropped")
     }
+}
+
+/// Some thirty years, where a clock cannot count so far as `Duration::MAX`.
+const FAR: Duration = Duration::from_hours(270_000);
+
+fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FAR)
 }
 
 fn refused<E>(config: &PoolConfig, health: &HealthConfig) -> Option<PoolError<E>> {

@@ -282,7 +282,7 @@ impl<M: AsyncManageConnection> Shared<M> {
         loop {
             sleep_until(retry_at.map_or(round_at, |at: Instant| at.min(round_at))).await;
             let report = if round_at <= Instant::now() {
-                round_at = Instant::now() + self.health.interval;
+                round_at = after(self.health.interval);
                 Some(self.round().await)
             } else {
                 None
@@ -298,8 +298,8 @@ impl<M: AsyncManageConnection> Shared<M> {
                     pause = (pause * 2).clamp(backoff_min, backoff_max);
                     // Up to a fifth more, but not above the longest.
                     let luck = u32::try_from(RandomState::new().build_hasher().finish() % 100);
-                    let more = pause * luck.unwrap_or(0) / 500;
-                    retry_at = Some(Instant::now() + (pause + more).min(backoff_max));
+                    let more = pause / 500 * luck.unwrap_or(0);
+                    retry_at = Some(after(pause.saturating_add(more).min(backoff_max)));
                 }
             }
             if let Some(report) = report {
@@ -429,6 +429,13 @@ impl<M: AsyncManageConnection> DerefMut for PooledConnection<M> {
     fn deref_mut(&mut self) -> &mut M::Connection {
         self.slot.conn.as_mut().expect("there until it is dropped")
     }
+}
+
+/// Some thirty years, where a clock cannot count so far as `Duration::MAX`.
+const FAR: Duration = Duration::from_hours(270_000);
+
+fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FAR)
 }
 
 fn refused<E>(config: &PoolConfig, health: &HealthConfig) -> Option<PoolError<E>> {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use fixtures::AsyncManageConnection;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -131,7 +131,8 @@ impl<M: AsyncManageConnection> Clone for Pool<M> {
 struct Checker {
     last: Mutex<Option<CheckReport>>,
     stop: Arc<Notify>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    /// Its other end is the checker's, and is dropped when that ends.
+    ended: Mutex<Option<watch::Receiver<()>>>,
 }
 
 impl<M: AsyncManageConnection> Pool<M> {
@@ -146,8 +147,13 @@ impl<M: AsyncManageConnection> Pool<M> {
         }
         let pool = Self::unchecked(manager, config, health.clone()).await?;
         let stop = Arc::clone(&pool.shared.checker.stop);
-        let task = tokio::spawn(check(Arc::downgrade(&pool.shared), health, stop));
-        *pool.shared.checker.task.lock().unwrap() = Some(task);
+        let (end, ended) = watch::channel(());
+        let pool_of_task = Arc::downgrade(&pool.shared);
+        tokio::spawn(async move {
+            check(pool_of_task, health, stop).await;
+            drop(end);
+        });
+        *pool.shared.checker.ended.lock().unwrap() = Some(ended);
         Ok(pool)
     }
 
@@ -169,10 +175,10 @@ impl<M: AsyncManageConnection> Pool<M> {
     /// Closes the pool.
     pub async fn close(&self) {
         self.shared.shut();
-        let task = self.shared.checker.task.lock().unwrap().take();
-        if let Some(task) = task {
-            self.shared.checker.stop.notify_one();
-            let _ = task.await;
+        self.shared.checker.stop.notify_one();
+        let ended = self.shared.checker.ended.lock().unwrap().clone();
+        if let Some(mut ended) = ended {
+            let _ = ended.changed().await;
         }
     }
 }
@@ -204,7 +210,7 @@ async fn check<M: AsyncManageConnection>(
                         Some(true) => report.opened += 1,
                         Some(false) => {
                             pause = (pause * 2).clamp(health.backoff_min, health.backoff_max);
-                            retry_at = Instant::now() + pause;
+                            retry_at = after(pause);
                             break;
                         }
                         None => {
@@ -261,6 +267,13 @@ impl<M: AsyncManageConnection> Shared<M> {
         }));
         Some((&mut opening.0).await.unwrap_or(false))
     }
+}
+
+/// Some thirty years, where a clock cannot count so far as `Duration::MAX`.
+const FAR: Duration = Duration::from_hours(270_000);
+
+fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FAR)
 }
 
 fn refused<E>(config: &PoolConfig, health: &HealthConfig) -> Option<PoolError<E>> {

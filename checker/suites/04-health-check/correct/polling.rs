@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use fixtures::AsyncManageConnection;
-use tokio::task::{JoinError, JoinHandle};
-use tokio::time::{sleep, timeout};
+use tokio::task::{AbortHandle, JoinError, JoinHandle};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How a pool behaves.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ struct State<C> {
     waiting: u32,
     closed: bool,
     last: Option<CheckReport>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Vec<AbortHandle>,
 }
 
 const GLANCE: Duration = Duration::from_millis(2);
@@ -231,14 +231,18 @@ impl<M: AsyncManageConnection> Shared<M> {
     }
 
     async fn restores(pool: Weak<Self>, health: HealthConfig) {
-        let mut pause = Duration::ZERO;
+        let (mut pause, mut not_before) = (Duration::ZERO, Instant::now());
         loop {
-            sleep(pause.max(Duration::from_millis(10))).await;
+            sleep(Duration::from_millis(10)).await;
             let Some(shared) = pool.upgrade() else { return };
+            if Instant::now() < not_before {
+                continue;
+            }
             pause = match shared.restore().await {
                 Ok(_) => Duration::ZERO,
-                Err(_) => (pause + health.backoff_min).min(health.backoff_max),
+                Err(_) => pause.saturating_add(health.backoff_min).min(health.backoff_max),
             };
+            not_before = after(pause);
         }
     }
 }
@@ -319,7 +323,7 @@ impl<M: AsyncManageConnection> Pool<M> {
             tokio::spawn(Shared::pings(Arc::downgrade(&shared), health.interval)),
             tokio::spawn(Shared::restores(Arc::downgrade(&shared), health)),
         ];
-        shared.state().tasks = tasks;
+        shared.state().tasks = tasks.iter().map(JoinHandle::abort_handle).collect();
         Ok(Self { shared })
     }
 
@@ -373,13 +377,15 @@ impl<M: AsyncManageConnection> Pool<M> {
         let (idle, tasks) = {
             let mut state = self.shared.state();
             state.closed = true;
-            (std::mem::take(&mut state.idle), std::mem::take(&mut state.tasks))
+            (std::mem::take(&mut state.idle), state.tasks.clone())
         };
         self.shared.state().size -= u32::try_from(idle.len()).unwrap();
         drop(idle);
         for task in tasks {
             task.abort();
-            let _ = task.await;
+            while !task.is_finished() {
+                sleep(GLANCE).await;
+            }
         }
     }
 }
@@ -410,6 +416,13 @@ impl<M: AsyncManageConnection> DerefMut for PooledConnection<M> {
     fn deref_mut(&mut self) -> &mut M::Connection {
         self.hold.conn.as_mut().expect("there until it is dropped")
     }
+}
+
+/// Some thirty years, where a clock cannot count so far as `Duration::MAX`.
+const FAR: Duration = Duration::from_hours(270_000);
+
+fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FAR)
 }
 
 fn refused<E>(config: &PoolConfig, health: &HealthConfig) -> Option<PoolError<E>> {

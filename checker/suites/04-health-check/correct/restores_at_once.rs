@@ -129,7 +129,7 @@ impl<M: AsyncManageConnection> Clone for Pool<M> {
 #[derive(Default)]
 struct Checker {
     last: Mutex<Option<CheckReport>>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     lost_one: Arc<Notify>,
 }
 
@@ -155,12 +155,12 @@ impl<M: AsyncManageConnection> Pool<M> {
             Arc::downgrade(&pool.shared),
             Arc::clone(&pool.shared.checker.lost_one),
             Plan {
-                round_at: Instant::now() + pool.shared.health.interval,
+                round_at: after(pool.shared.health.interval),
                 restore_at: None,
                 pause: Duration::ZERO,
             },
         ));
-        *pool.shared.checker.task.lock().unwrap() = Some(task);
+        *pool.shared.checker.task.lock().await = Some(task);
         Ok(pool)
     }
 
@@ -179,11 +179,12 @@ impl<M: AsyncManageConnection> Pool<M> {
     /// Closes the pool.
     pub async fn close(&self) {
         self.shared.shut();
-        let task = self.shared.checker.task.lock().unwrap().take();
-        if let Some(task) = task {
+        let mut slot = self.shared.checker.task.lock().await;
+        if let Some(task) = slot.as_mut() {
             task.abort();
             let _ = task.await;
         }
+        *slot = None;
     }
 }
 
@@ -203,7 +204,7 @@ async fn check<M: AsyncManageConnection>(
         let Some(shared) = pool.upgrade() else { return };
         let may_open = !pausing || plan.restore_at.is_some_and(|at| at <= Instant::now());
         let failed = if plan.round_at <= Instant::now() {
-            plan.round_at = Instant::now() + shared.health.interval;
+            plan.round_at = after(shared.health.interval);
             let (report, failed) = shared.round(may_open).await;
             *shared.checker.last.lock().unwrap() = Some(report);
             failed
@@ -213,7 +214,7 @@ async fn check<M: AsyncManageConnection>(
         if failed {
             let HealthConfig { backoff_min, backoff_max, .. } = shared.health;
             plan.pause = (plan.pause * 3).clamp(backoff_min, backoff_max);
-            plan.restore_at = Some(Instant::now() + plan.pause);
+            plan.restore_at = Some(after(plan.pause));
         } else if may_open {
             plan.pause = Duration::ZERO;
             plan.restore_at = None;
@@ -262,6 +263,13 @@ impl<M: AsyncManageConnection> Shared<M> {
         }
         (opened, false)
     }
+}
+
+/// Some thirty years, where a clock cannot count so far as `Duration::MAX`.
+const FAR: Duration = Duration::from_hours(270_000);
+
+fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FAR)
 }
 
 fn refused<E>(config: &PoolConfig, health: &HealthConfig) -> Option<PoolError<E>> {

@@ -135,6 +135,8 @@ struct Shared<M: AsyncManageConnection> {
     waiting: AtomicU32,
     last: Mutex<Option<CheckReport>>,
     checker: Mutex<Option<AbortHandle>>,
+    /// One permit, which the checker's task has as long as it lives.
+    running: Arc<Semaphore>,
 }
 
 struct Stock<C> {
@@ -159,8 +161,9 @@ impl<M: AsyncManageConnection> Drop for Lease<M> {
         match good {
             Some(conn) if !shared.permits.is_closed() => stock.idle.push(conn),
             gone => {
+                drop(stock);
                 drop(gone);
-                stock.size -= 1;
+                shared.stock().size -= 1;
             }
         }
         // The permit goes last.
@@ -276,6 +279,7 @@ impl<M: AsyncManageConnection> Pool<M> {
             waiting: AtomicU32::new(0),
             last: Mutex::default(),
             checker: Mutex::default(),
+            running: Arc::new(Semaphore::new(1)),
         });
         for _ in 0..shared.config.min_connections {
             let opening = timeout(shared.config.connection_timeout, shared.manager.connect());
@@ -285,7 +289,12 @@ impl<M: AsyncManageConnection> Pool<M> {
             stock.idle.push(conn);
             stock.size += 1;
         }
-        let task = tokio::spawn(check(Arc::downgrade(&shared), shared.health.clone()));
+        let running = Arc::clone(&shared.running).try_acquire_owned();
+        let (of_task, health) = (Arc::downgrade(&shared), shared.health.clone());
+        let task = tokio::spawn(async move {
+            check(of_task, health).await;
+            drop(running);
+        });
         *shared.checker.lock().unwrap() = Some(task.abort_handle());
         Ok(Self { shared })
     }
@@ -359,7 +368,7 @@ impl<M: AsyncManageConnection> Pool<M> {
             idle
         };
         drop(idle);
-        tokio::task::yield_now().await;
+        drop(self.shared.running.acquire().await);
     }
 }
 
@@ -374,7 +383,7 @@ async fn check<M: AsyncManageConnection>(pool: Weak<Shared<M>>, health: HealthCo
             (report.opened, well) = shared.restore().await;
             failures = if well { 0 } else { failures + 1 };
             let growth = health.backoff_min.saturating_mul(failures.pow(2));
-            not_before = Instant::now() + growth.min(health.backoff_max);
+            not_before = after(growth.min(health.backoff_max));
         }
         *shared.last.lock().unwrap() = Some(report);
     }
@@ -397,6 +406,13 @@ impl<M: AsyncManageConnection> DerefMut for PooledConnection<M> {
     fn deref_mut(&mut self) -> &mut M::Connection {
         self.lease.conn.as_mut().expect("there until it is dropped")
     }
+}
+
+/// Some thirty years, where a clock cannot count so far as `Duration::MAX`.
+const FAR: Duration = Duration::from_hours(270_000);
+
+fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FAR)
 }
 
 fn refused<E>(config: &PoolConfig, health: &HealthConfig) -> Option<PoolError<E>> {

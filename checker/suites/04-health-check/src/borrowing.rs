@@ -165,14 +165,14 @@ fn a_pinged_one_keeps_its_place() {
     // A round finds nothing idle, because another one pings it.
     story(async || {
         let desk = Desk::open(between(2, 6), by_hand()).await;
-        desk.exchange.query_takes(ms(300));
+        desk.exchange.query_takes(ms(150));
         let round = desk.trader("the first round", async |desk| desk.check().await);
-        desk.at(BEGIN + ms(100)).await;
+        desk.at(BEGIN + ms(50)).await;
         let second = desk.check().await;
         home(round).await;
         if second.opened > 0 || desk.exchange.sessions() > 2 {
             fail(
-                "nothing to be opened by a second round at 200 ms, while the first one pings both \
+                "nothing to be opened by a second round at 150 ms, while the first one pings both \
                  connections, and min_connections is 2",
                 format!(
                     "{second:?} from the second round; {} connections in the end",

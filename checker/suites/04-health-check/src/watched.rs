@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
@@ -24,31 +24,20 @@ const PATIENCE: Duration = ms(1_500);
 /// The exchange's manager, with eyes.
 #[derive(Clone)]
 pub(crate) struct Watched {
-    exchange: Exchange,
     manager: AsyncManager,
-    story: Arc<Mutex<Story>>,
+    glance: Arc<Mutex<Glance>>,
 }
 
-#[derive(Default)]
-struct Story {
-    /// What is done while a connection is being closed.
-    glance: Option<Arc<dyn Fn() + Send + Sync>>,
-    hangs_up: Option<u32>,
-}
+/// What is done while a connection is being closed.
+type Glance = Option<Arc<dyn Fn() + Send + Sync>>;
 
 impl Watched {
     /// An exchange, and what opens connections to it.
     pub(crate) fn exchange() -> (Exchange, Self) {
         let exchange = Exchange::for_tasks();
         harness::watch(exchange.log());
-        let (manager, story) = (exchange.async_manager(), Arc::default());
-        (exchange.clone(), Self { exchange, manager, story })
-    }
-
-    /// The next ping of this line is answered, and breaks it: it ends with `Ok`, and `has_broken`
-    /// knows better.
-    pub(crate) fn hangs_up_after_a_ping(&self, line: u32) {
-        self.story(|story| story.hangs_up = Some(line));
+        let manager = exchange.async_manager();
+        (exchange, Self { manager, glance: Arc::default() })
     }
 
     /// Plays a part of the story, and lets somebody do `glance` with the pool on a thread of his own
@@ -77,14 +66,15 @@ impl Watched {
                 fail(expected.clone(), late);
             }
         };
-        self.story(|story| story.glance = Some(Arc::new(look)));
+        *self.glance() = Some(Arc::new(look));
         part.await;
-        // Outside of the story's lock: with the last handle, the pool's connections go.
-        drop(self.story(|story| story.glance.take()));
+        let look = self.glance().take();
+        // Without the lock: with the last handle, the pool's connections go.
+        drop(look);
     }
 
-    fn story<T>(&self, tell: impl FnOnce(&mut Story) -> T) -> T {
-        tell(&mut self.story.lock().unwrap_or_else(PoisonError::into_inner))
+    fn glance(&self) -> MutexGuard<'_, Glance> {
+        self.glance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,7 +105,8 @@ pub(crate) struct WatchedLine {
 impl Drop for WatchedLine {
     /// The line itself is closed after this.
     fn drop(&mut self) {
-        if let Some(glance) = self.manager.story(|story| story.glance.clone()) {
+        let glance = self.manager.glance().clone();
+        if let Some(glance) = glance {
             glance();
         }
     }
@@ -131,11 +122,7 @@ impl AsyncManageConnection for Watched {
     }
 
     async fn is_valid(&self, conn: &mut WatchedLine) -> Result<(), ExchangeError> {
-        self.manager.is_valid(&mut conn.line).await?;
-        if self.story(|story| story.hangs_up.take_if(|line| *line == conn.line.id())).is_some() {
-            self.exchange.kill(conn.line.id());
-        }
-        Ok(())
+        self.manager.is_valid(&mut conn.line).await
     }
 
     fn has_broken(&self, conn: &mut WatchedLine) -> bool {
