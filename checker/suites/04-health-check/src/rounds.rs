@@ -85,7 +85,7 @@ fn pings_each_interval() {
 /// A round that took more than five intervals: it is followed by one, not by five.
 fn after_a_slow_round() {
     story(async || {
-        let health = HealthConfig { ping_timeout: 10 * SECOND, ..each_second() };
+        let health = HealthConfig { ping_timeout: 20 * SECOND, ..each_second() };
         let desk = Desk::open(between(2, 2), health).await;
         desk.at(ms(500)).await;
         desk.exchange.query_takes(ms(5_500));
