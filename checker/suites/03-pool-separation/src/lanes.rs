@@ -122,7 +122,7 @@ fn a_flood_stays_in_its_lane() {
 
 fn times_out_in_its_lane() {
     on_each(&async |desk: &Desk| {
-        let times = [ms(100), ms(120), ms(140)];
+        let times = [ms(60), ms(70), ms(80)];
         // Three desks: on each another lane is full, and the other two have a connection at hand.
         let mut stories = Vec::new();
         for (lane, time) in Lane::ALL.into_iter().zip(times) {

@@ -9,7 +9,7 @@ use pool_separation::{Lane, Limits, TradingError};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
-use crate::desk::{Desk, between, buy, on_each, told, waiting};
+use crate::desk::{Desk, between, buy, ms, on_each, told, waiting};
 use crate::lanes::work;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -98,7 +98,8 @@ fn a_full_lane_loses_no_trade() {
 
 const ATTEMPTS: u32 = 5;
 
-/// How long the lanes of these stories let one wait.
+/// How long a lane lets one wait that is to be full, and one whose requests are to wait for a table.
+const FLOODED: Duration = Duration::from_millis(100);
 const SHORT: Duration = Duration::from_millis(150);
 
 /// Whoever reads has a connection, and waits for tables that are locked: for longer than one may wait
@@ -114,7 +115,7 @@ async fn long_reads(desk: &Desk) {
         if waiting == reads.len() { Ok(()) } else { Err(format!("{waiting} do")) }
     })
     .await;
-    sleep(SHORT * 3 / 2).await;
+    sleep(SHORT + ms(30)).await;
     desk.unlock(locked).await;
     for (name, task) in reads {
         let what = format!("`{name}`");
@@ -132,7 +133,7 @@ async fn long_reads(desk: &Desk) {
 async fn full_lane(desk: &Desk, must: bool) -> bool {
     desk.execute("DELETE FROM trades").await;
     desk.execute("DELETE FROM positions").await;
-    let lanes = [waiting(1, SHORT), between(0, 1), between(0, 1)];
+    let lanes = [waiting(1, FLOODED), between(0, 1), between(0, 1)];
     let pools = desk.open_in_time(lanes).await;
     let locked = desk.lock("positions").await;
     let record = |number: u32| -> Recorded {
