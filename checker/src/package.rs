@@ -159,13 +159,7 @@ impl Generator<'_> {
         // Optimised but for the suite and the student's crate, which are built each time. Nobody
         // reads debug information: panics and waits name their places without.
         let fast = json!({ "opt-level": 2 });
-        // As many parts as dependencies have, not the 256 of what is built incrementally: suites are
-        // small, and each part costs files.
-        let profile = json!({
-            "debug": false,
-            "codegen-units": 16,
-            "package": { "*": fast, FIXTURES: fast },
-        });
+        let profile = json!({ "debug": false, "package": { "*": fast, FIXTURES: fast } });
         let manifest = json!({
             "workspace": { "resolver": "3", "members": packages },
             "profile": { "dev": profile },

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -36,29 +36,39 @@ pub fn story(tell: impl AsyncFn()) {
 /// are dropped with its runtime.
 pub fn one_order(tell: impl AsyncFn()) {
     order();
+    on_a_paused_clock(Box::pin(tell()));
+}
+
+fn on_a_paused_clock(story: Pin<Box<dyn Future<Output = ()> + '_>>) {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without input and output");
-    runtime.block_on(tell());
+    runtime.block_on(story);
+}
+
+/// Something under way. What waits for it is compiled once for each result, not anew with each story,
+/// whenever the code under test changes.
+pub type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Begins a task of the story; as `tokio::spawn`, for [`Work`].
+pub fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    let work: Work<'static, T> = Box::pin(work);
+    tokio::spawn(work)
 }
 
 /// What something comes to that must come to an end; fails if it is still waiting after two minutes of
 /// simulated time. `what` begins a sentence: "`close` to come to an end".
-pub async fn ends<T>(what: &str, work: impl Future<Output = T>) -> T {
-    match ends_within(NEVER, work).await {
+pub async fn ends<T>(what: &str, work: impl Future<Output = T> + Send) -> T {
+    match ends_within(NEVER, Box::pin(work)).await {
         Ok(value) => value,
         Err(late) => fail(format!("{what} to come to an end"), format!("{late} of simulated time")),
     }
 }
 
-/// What something comes to within this time, or that it is late. The clock is the runtime's own: for a
-/// runtime in real time, the limit is one of real time.
-///
-/// # Errors
-/// [`Late`] when the time is over; the work is dropped.
-pub async fn ends_within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
+/// What something comes to within this time of the runtime's clock, or that it is late, and dropped.
+async fn ends_within<T>(limit: Duration, work: Work<'_, T>) -> Result<T, Late> {
     time::timeout(limit, work).await.map_err(|_| Late { limit })
 }
 
@@ -74,8 +84,16 @@ pub async fn ends_in_real_time<T>(
     elsewhere: impl AsyncFn() -> bool,
 ) -> Result<T, Late> {
     let limit = patience.limit();
-    let mut work = pin!(work);
-    let mut used_up = pin!(async { while !patience.spend(&elsewhere).await {} });
+    let used_up = async { while !patience.spend(&elsewhere).await {} };
+    first_of(Box::pin(work), Box::pin(used_up), limit).await
+}
+
+/// What the work comes to, unless all patience is used up before.
+async fn first_of<T>(
+    mut work: Pin<Box<dyn Future<Output = T> + '_>>,
+    mut used_up: Pin<Box<dyn Future<Output = ()> + '_>>,
+    limit: Duration,
+) -> Result<T, Late> {
     poll_fn(|context| match work.as_mut().poll(context) {
         Poll::Ready(value) => Poll::Ready(Ok(value)),
         Poll::Pending => used_up.as_mut().poll(context).map(|()| Err(Late { limit })),
@@ -99,7 +117,7 @@ impl fmt::Display for Late {
 ///
 /// # Panics
 /// When the trader's task has panicked, with its panic.
-pub async fn home<T>(trader: JoinHandle<T>) -> T {
+pub async fn home<T: Send>(trader: JoinHandle<T>) -> T {
     joined(ends("a task of the story", trader).await)
 }
 
@@ -112,7 +130,7 @@ pub fn joined<T>(ended: Result<T, tokio::task::JoinError>) -> T {
 }
 
 /// Waits for all of them to go [`home`].
-pub async fn all_home<T>(traders: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
+pub async fn all_home<T: Send>(traders: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
     let mut values = Vec::new();
     for trader in traders {
         values.push(home(trader).await);

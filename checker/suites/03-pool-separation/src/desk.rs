@@ -2,6 +2,7 @@
 //! the words in which a failure is told.
 
 use std::fmt::Write;
+use std::pin::Pin;
 use std::time::Duration;
 
 use fixtures::db::{Contents, Database, Held, Kind, Mismatch, NewTrade, Rows, Side, servers};
@@ -45,7 +46,7 @@ pub(crate) fn on_each(story: &impl AsyncFn(&Desk)) {
     }
     for server in servers.run {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
+        let told: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(async {
             let database = match server.database(Contents::Empty).await {
                 Ok(database) => database,
                 Err(error) if server.kind() == Kind::Sqlite => {
@@ -62,6 +63,7 @@ pub(crate) fn on_each(story: &impl AsyncFn(&Desk)) {
             // One that stays is swept up by whoever makes the next.
             let _ = desk.database.remove().await;
         });
+        runtime.block_on(told);
         // Tasks of the code under test may still be at work.
         runtime.shutdown_background();
     }

@@ -97,7 +97,7 @@ fn closes_all_lanes_at_once() {
             sleep(ms(2)).await;
             let close = || {
                 let pools = pools.clone();
-                tokio::spawn(async move { pools.close().await })
+                harness::tasks::spawn(async move { pools.close().await })
             };
             let closing = close();
             let when = format!("while `close` waits for a connection of the {held_up} lane");

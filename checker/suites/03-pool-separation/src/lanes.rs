@@ -64,21 +64,21 @@ pub(crate) fn work(
             let pools = own();
             let record =
                 async move { pools.record_trade(&buy("AAPL", 10.0, 264.5, 1)).await.map(|_| ()) };
-            vec![("record_trade", tokio::spawn(record))]
+            vec![("record_trade", harness::tasks::spawn(record))]
         }
         Lane::History => {
             let (first, second) = (own(), own());
             let price = async move { first.get_latest_price("AAPL").await.map(|_| ()) };
             let trades = async move { second.get_recent_trades("AAPL", 10).await.map(|_| ()) };
             vec![
-                ("get_latest_price", tokio::spawn(price)),
-                ("get_recent_trades", tokio::spawn(trades)),
+                ("get_latest_price", harness::tasks::spawn(price)),
+                ("get_recent_trades", harness::tasks::spawn(trades)),
             ]
         }
         Lane::Risk => {
             let pools = own();
             let check = async move { pools.check_position_limit("AAPL", 10.0).await.map(|_| ()) };
-            vec![("check_position_limit", tokio::spawn(check))]
+            vec![("check_position_limit", harness::tasks::spawn(check))]
         }
     }
 }
@@ -140,9 +140,9 @@ fn times_out_in_its_lane() {
                     let result = joined(task.await);
                     Ended { result, took: began.elapsed(), was_back: is_back.load(SeqCst) }
                 };
-                waiting.push((lane, time, name, tokio::spawn(task)));
+                waiting.push((lane, time, name, harness::tasks::spawn(task)));
             }
-            tokio::spawn(come_back_too_late(pools, lane, time, held, is_back));
+            harness::tasks::spawn(come_back_too_late(pools, lane, time, held, is_back));
         }
         for (lane, time, name, task) in waiting {
             timed_out(desk, lane, time, name, task).await;

@@ -139,7 +139,7 @@ async fn full_lane(desk: &Desk, must: bool) -> bool {
     let record = |number: u32| -> Recorded {
         let pools = pools.clone();
         let trade = buy("AAPL", 1.0, f64::from(number), i64::from(number));
-        tokio::spawn(async move { pools.record_trade(&trade).await })
+        harness::tasks::spawn(async move { pools.record_trade(&trade).await })
     };
     let first = record(0);
     let taken = async || match pools.pool(Lane::Trades).num_idle() {

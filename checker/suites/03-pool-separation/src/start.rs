@@ -161,7 +161,9 @@ async fn is_open_when_connect_returns(desk: &Desk) {
         let connecting = {
             let url = relay.url.clone();
             let limits = [between(2, 2), between(1, 1), between(1, 1)];
-            tokio::spawn(async move { TradingPools::connect(&url, limits, SERVER_LIMIT).await })
+            harness::tasks::spawn(
+                async move { TradingPools::connect(&url, limits, SERVER_LIMIT).await },
+            )
         };
         let all = "`connect` to open 2 + 1 + 1 connections";
         desk.ends(&format!("{all} before it returns: for that"), relay.arrived()).await;

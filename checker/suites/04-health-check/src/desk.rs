@@ -189,7 +189,7 @@ impl Desk {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        tokio::spawn(exchange::named(name.to_owned(), work(self.clone())))
+        tasks::spawn(exchange::named(name.to_owned(), work(self.clone())))
     }
 
     /// Fails unless the exchange counts so many sessions a moment later; `when` tells the moment.
