@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 /// How much is kept of the beginning, and as much of the end.
 pub const KEPT: usize = 64 << 10;
 
+/// When so much was thrown away, nobody is in a hurry to read more.
+const FLOOD: usize = 1 << 20;
+
 /// The head and the tail of a flood.
 #[derive(Debug, Default)]
 pub struct Capture {
@@ -23,6 +26,11 @@ impl Capture {
         let excess = self.tail.len().saturating_sub(KEPT);
         self.tail.drain(..excess);
         self.dropped += skipped + excess;
+    }
+
+    /// Whether much more was printed than is kept.
+    pub fn is_flooded(&self) -> bool {
+        self.dropped > FLOOD
     }
 
     /// What was kept, with a line in the middle that says how much was not.

@@ -36,6 +36,8 @@ const GLANCE: Duration = Duration::from_millis(25);
 const DYING: Duration = Duration::from_secs(5);
 /// How long the pipes may take to run dry once every process is gone.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How long the reader of a flood rests each time.
+const BREATH: Duration = Duration::from_millis(1);
 /// A line longer than this is not kept.
 const LONGEST_LINE: usize = 16 << 20;
 
@@ -202,7 +204,15 @@ fn no_folder(error: &io::Error) -> String {
 }
 
 fn keep(captured: &Mutex<Capture>, bytes: &[u8]) {
-    captured.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    let is_flooded = {
+        let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
+        captured.push(bytes);
+        captured.is_flooded()
+    };
+    // Who prints without end waits for its reader, and does not keep a core busy with that.
+    if is_flooded {
+        thread::sleep(BREATH);
+    }
 }
 
 /// Passes on the lines that begin with `prefix`; the others are noise, and captured.
