@@ -31,9 +31,19 @@ fn verdict(body: &str, items: &str) -> Value {
     assert_eq!(status.code(), Some(1), "{task}");
     assert_eq!(task["points"], 0.0, "{task}");
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert_eq!(left_running(), [""; 0], "{task}");
     let size = serde_json::to_string_pretty(&task).unwrap().len();
     assert!(size < 100_000, "{size} bytes of JSON");
     task
+}
+
+/// The cases' processes that still run: programs that the checker keeps built.
+fn left_running() -> Vec<String> {
+    let kept = attack::root().join("target/checker/bin");
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let programs = processes.filter_map(|process| fs::read_link(process.path().join("exe")).ok());
+    let left = programs.filter(|program| program.starts_with(&kept));
+    left.map(|program| program.display().to_string()).collect()
 }
 
 /// Asserts that all cases say this, or this of a hurried one.
@@ -41,7 +51,6 @@ fn verdict(body: &str, items: &str) -> Value {
 fn assert_all_say(task: &Value, outcome: &str, words: &[&str]) {
     let cases = task["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 20, "{task}");
-    // Two refuse a configuration or hold on to nothing: they never get to what `new` does here.
     for case in cases {
         let message = case["message"].as_str().unwrap();
         assert_eq!(case["outcome"], outcome, "{case}");
