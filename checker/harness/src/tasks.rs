@@ -1,7 +1,6 @@
 //! Stories told by tasks on a runtime of tokio's: over a paused clock, over and over; with an end to
 //! each wait; with a future dropped at each of its polls. A suite adds a desk of its own.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic;
@@ -23,29 +22,33 @@ const TIMES: u32 = 10;
 /// What takes longer than this on a paused clock will never end.
 const NEVER: Duration = Duration::from_mins(2);
 
+/// A story that is being told. Boxed, so that what tells it is compiled once and not anew with each
+/// story, whenever the code under test changes.
+pub type Telling<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 /// Tells a story on a paused clock, ten times over, each time on a runtime of its own and
 /// [counted as an order](crate::order).
-pub fn story(tell: impl AsyncFn()) {
+pub fn story<'a>(tell: &dyn Fn() -> Telling<'a, ()>) {
     for _ in 0..TIMES {
-        one_order(&tell);
+        one_order(tell);
     }
 }
 
 /// Tells a story once, on a paused clock: one order of its events. Time stands still while any task can
 /// go on, and then jumps to the next moment for which one waits. Tasks that the story leaves behind
 /// are dropped with its runtime.
-pub fn one_order(tell: impl AsyncFn()) {
-    order();
-    on_a_paused_clock(Box::pin(tell()));
+pub fn one_order<'a>(tell: &dyn Fn() -> Telling<'a, ()>) {
+    told(tell);
 }
 
-fn on_a_paused_clock(story: Pin<Box<dyn Future<Output = ()> + '_>>) {
+fn told<'a, T>(tell: &dyn Fn() -> Telling<'a, T>) -> T {
+    order();
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without input and output");
-    runtime.block_on(story);
+    runtime.block_on(tell())
 }
 
 /// Something under way. What waits for it is compiled once for each result, not anew with each story,
@@ -187,15 +190,10 @@ impl Cut {
 /// Tells a story once for each way to drop a future in it, each time [from the
 /// beginning](one_order): after every number of polls, woken and not. `tell` applies the cut and says
 /// whether the future came to its end by itself; with that, all ways have been tried.
-pub fn at_each_poll(tell: impl AsyncFn(Cut) -> bool) {
+pub fn at_each_poll<'a>(tell: &dyn Fn(Cut) -> Telling<'a, bool>) {
     for woken in [false, true] {
-        for polls in 0.. {
-            let done = Cell::new(false);
-            one_order(async || done.set(tell(Cut { polls, woken }).await));
-            if done.get() {
-                break;
-            }
-        }
+        let mut cuts = (0..).map(|polls| Cut { polls, woken });
+        cuts.find(|cut| told(&|| tell(*cut)));
     }
 }
 
