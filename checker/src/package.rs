@@ -38,7 +38,7 @@ pub struct Workspace {
 pub struct Names {
     /// The graded crate.
     pub graded: String,
-    /// The suite, and its binary.
+    /// The suite, a program. `harness::main!` tells the world by the suffix.
     pub suite: String,
 }
 
@@ -135,17 +135,13 @@ impl Generator<'_> {
         if self.is_simulated() && self.crates.folder("fixtures").is_some() {
             self.write_package(FIXTURES, self.fixtures()?)?;
         }
-        for (world, engine) in [("real", "real"), ("sim", "simulated")] {
+        for world in ["real", "sim"] {
             if world == "sim" && !self.task.facts.simulated {
                 continue;
             }
             let names = Names::new(self.task, world);
             self.write_package(&names.graded, self.graded(world)?)?;
             self.write_package(&names.suite, self.suite(&names, world)?)?;
-            let library = names.suite.replace('-', "_");
-            let main =
-                format!("fn main() {{ harness::serve({library}::suite(), harness::{engine}) }}\n");
-            put(&folder.join(&names.suite).join("main.rs"), &main)?;
             // The graded crates come along as dependencies. Asked for by name, both libraries of one
             // name would be laid in one place.
             packages.push(names.suite);
@@ -222,8 +218,7 @@ impl Generator<'_> {
         dependencies.insert(self.task.library(), graded);
         let path = self.task.suite.join("src").join("lib.rs");
         Ok(json!({
-            "lib": { "name": names.suite.replace('-', "_"), "path": text_of(&path)? },
-            "bin": [{ "name": names.suite, "path": "main.rs" }],
+            "bin": [{ "name": names.suite, "path": text_of(&path)? }],
             "dependencies": dependencies,
         }))
     }

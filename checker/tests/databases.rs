@@ -52,6 +52,8 @@ pub fn suite() -> Suite {
         .case(case("first", || act("first")))
         .case(case("second", || act("second")))
 }
+
+harness::main!(suite);
 "#;
 
 fn repository() -> &'static Path {

@@ -10,10 +10,6 @@ use harness::{Case, Suite, fail, left_out, ran_on, skip};
 /// What the suite was told of a PostgreSQL.
 static TOLD: Mutex<String> = Mutex::new(String::new());
 
-fn main() {
-    harness::serve(suite(), harness::real)
-}
-
 fn suite() -> Suite {
     let cases: [(&str, fn()); 12] = [
         ("passes", || {}),
@@ -61,3 +57,5 @@ fn on_databases() {
         line => ran_on(line),
     }
 }
+
+harness::main!(suite);

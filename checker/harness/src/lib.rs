@@ -42,9 +42,7 @@ mod verdict;
 mod words;
 
 pub use case::{Case, Plan, Suite};
-#[cfg(feature = "sim")]
-pub use process::simulated;
-pub use process::{Engine, real, serve};
+pub use process::{Engine, engine, serve};
 pub use servers::{left_out, ran_on};
 pub use verdict::{fail, guarded, order, skip, watch};
 pub use words::{clock, connections, open_connections, times};

@@ -21,7 +21,7 @@ use crate::{deadline, guarded, panics, servers};
 pub type Engine = fn(Plan, fn()) -> u64;
 
 /// Runs the body once, on real threads; it may drive several orders of its tasks itself.
-pub fn real(_plan: Plan, body: fn()) -> u64 {
+fn real(_plan: Plan, body: fn()) -> u64 {
     verdict::begin_schedule();
     panics::begin_schedule();
     guarded(body);
@@ -30,7 +30,7 @@ pub fn real(_plan: Plan, body: fn()) -> u64 {
 
 /// Runs the body over and over on simulated threads, each time in another order.
 #[cfg(feature = "sim")]
-pub fn simulated(plan: Plan, body: fn()) -> u64 {
+fn simulated(plan: Plan, body: fn()) -> u64 {
     let stuck = |waiting: Vec<String>| {
         verdict::fail_with(Failure {
             expected: "somebody who can go on".to_owned(),
@@ -47,9 +47,36 @@ pub fn simulated(plan: Plan, body: fn()) -> u64 {
     })
 }
 
+/// Makes a suite the program that the checker builds and starts: `harness::main!(suite);` stands at
+/// the end of its crate. The program's own package says by its name which of the two worlds it was
+/// built for: `…-sim`, or another.
+///
+/// The suite is the program itself, and no library beneath one: it is compiled for each submission, and
+/// a library's metadata would cost a sixth of that.
+#[macro_export]
+macro_rules! main {
+    ($suite:path) => {
+        /// Answers the checker.
+        pub fn main() {
+            $crate::serve($suite(), $crate::engine(env!("CARGO_PKG_NAME")))
+        }
+    };
+}
+
+/// How cases are run by the program of this package.
+#[doc(hidden)]
+pub fn engine(package: &str) -> Engine {
+    #[cfg(feature = "sim")]
+    if package.ends_with("-sim") {
+        return simulated;
+    }
+    let _ = package;
+    real
+}
+
 /// Answers the one request that stands on stdin, and ends the process.
 ///
-/// This is the whole `main` of a suite's binary.
+/// This is the whole `main` of a [suite's program](crate::main).
 pub fn serve(suite: Suite, engine: Engine) -> ! {
     let began = Wire::open().and_then(|(request, mut wire)| {
         let Some(number) = request.case else {

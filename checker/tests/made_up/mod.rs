@@ -53,6 +53,7 @@ pub fn suite() -> harness::Suite {
         ],
     }
 }
+harness::main!(suite);
 "#;
 
 /// What the real harness does, without its care.
@@ -64,8 +65,15 @@ pub struct Suite {
 pub fn same(what: &str, got: u32, wanted: u32) -> Result<(), String> {
     if got == wanted { Ok(()) } else { Err(format!("{what} is {got}, not {wanted}")) }
 }
-pub fn real() {}
-pub fn serve(suite: Suite, _engine: fn()) {
+#[macro_export]
+macro_rules! main {
+    ($suite:path) => {
+        fn main() {
+            $crate::serve($suite())
+        }
+    };
+}
+pub fn serve(suite: Suite) {
     let mut request = String::new();
     std::io::stdin().read_line(&mut request).unwrap();
     let after = |key: &str| request.split_once(key).unwrap().1;

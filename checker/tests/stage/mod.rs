@@ -108,7 +108,7 @@ pub fn make_course(root: &Path) {
          harness::skip(\"no second stage found\");\n    }}\n    let got = stage::act(scene);\n    \
          if got != 1 {{\n        harness::fail(\"1\", format!(\"{{got}}\"));\n    }}\n}}\n\n\
          pub fn suite() -> Suite {{\n    \
-         Suite::new(&[(\"P1\", \"Every scene gives 1, whatever it is.\")])\n{cases}}}\n"
+         Suite::new(&[(\"P1\", \"Every scene gives 1, whatever it is.\")])\n{cases}}}\n\nharness::main!(suite);\n"
     );
     put(&root.join("Cargo.toml"), &manifest);
     put(&root.join("Cargo.lock"), &fs::read_to_string(repository.join("Cargo.lock")).unwrap());

@@ -142,3 +142,5 @@ pub fn suite() -> Suite {
     ];
     cases.into_iter().flatten().fold(Suite::new(PROMISES), Suite::case)
 }
+
+harness::main!(suite);

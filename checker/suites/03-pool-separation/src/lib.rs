@@ -153,3 +153,5 @@ pub fn suite() -> Suite {
     let suite = Suite::new(PROMISES).with_databases(fixtures::db::hand_over);
     core.into_iter().chain(hard).flatten().fold(suite, Suite::case)
 }
+
+harness::main!(suite);

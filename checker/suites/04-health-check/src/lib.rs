@@ -164,3 +164,5 @@ pub fn suite() -> Suite {
     ];
     cases.into_iter().flatten().fold(suite, Suite::case)
 }
+
+harness::main!(suite);
