@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 use ledger::BUSIEST;
 
 use crate::deadline::{computed, had};
+use crate::tasks::Telling;
 
 /// How long is waited between two looks.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
+
+/// Whether a server is at work for the case.
+pub type Elsewhere<'a> = dyn Fn() -> Telling<'a, bool> + 'a;
 
 /// What is left of a wait in real time.
 #[derive(Debug)]
@@ -26,14 +30,21 @@ impl Patience {
 
     /// Waits for a moment, and says whether all patience is used up now. `elsewhere` says whether a
     /// server is at work for the case; what it takes to find out does not count.
-    pub async fn spend(&mut self, elsewhere: impl AsyncFn() -> bool) -> bool {
-        let began = (Instant::now(), computed());
-        tokio::time::sleep(LOOK).await;
-        let (ended, computed) = (Instant::now(), computed());
-        let computed = computed.zip(began.1).map(|(now, then)| now.saturating_sub(then));
-        let at_work = threads_at_work() || elsewhere().await;
-        self.used += counts(ended - began.0, computed, at_work);
-        self.used >= self.limit
+    pub fn spend<'a>(&'a mut self, elsewhere: &'a Elsewhere<'_>) -> Telling<'a, bool> {
+        Box::pin(async move {
+            let began = (Instant::now(), computed());
+            tokio::time::sleep(LOOK).await;
+            let (ended, computed) = (Instant::now(), computed());
+            let computed = computed.zip(began.1).map(|(now, then)| now.saturating_sub(then));
+            let at_work = threads_at_work() || elsewhere().await;
+            self.used += counts(ended - began.0, computed, at_work);
+            self.used >= self.limit
+        })
+    }
+
+    /// Waits until all of it is used up.
+    pub(crate) fn used_up<'a>(mut self, elsewhere: &'a Elsewhere<'_>) -> Telling<'a, ()> {
+        Box::pin(async move { while !self.spend(elsewhere).await {} })
     }
 
     /// How much there was in all.

@@ -2,7 +2,7 @@
 //! each wait; with a future dropped at each of its polls. A suite adds a desk of its own.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::panic;
 use std::pin::Pin;
 use std::task::Poll;
@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 use tokio::time;
 
-pub use crate::patience::Patience;
+pub use crate::patience::{Elsewhere, Patience};
 use crate::{fail, order};
 
 /// How often [`story`] tells its story: `tokio::select!` begins with a branch of its own choosing, each
@@ -81,27 +81,22 @@ async fn ends_within<T>(limit: Duration, work: Work<'_, T>) -> Result<T, Late> {
 ///
 /// # Errors
 /// [`Late`] when all patience is used up; the work is dropped.
-pub async fn ends_in_real_time<T>(
-    mut patience: Patience,
-    work: impl Future<Output = T>,
-    elsewhere: impl AsyncFn() -> bool,
-) -> Result<T, Late> {
+pub fn ends_in_real_time<'a, T: 'a>(
+    patience: Patience,
+    mut work: Telling<'a, T>,
+    elsewhere: &'a Elsewhere<'_>,
+) -> Telling<'a, Result<T, Late>> {
     let limit = patience.limit();
-    let used_up = async { while !patience.spend(&elsewhere).await {} };
-    first_of(Box::pin(work), Box::pin(used_up), limit).await
-}
-
-/// What the work comes to, unless all patience is used up before.
-async fn first_of<T>(
-    mut work: Pin<Box<dyn Future<Output = T> + '_>>,
-    mut used_up: Pin<Box<dyn Future<Output = ()> + '_>>,
-    limit: Duration,
-) -> Result<T, Late> {
-    poll_fn(|context| match work.as_mut().poll(context) {
+    let mut used_up = patience.used_up(elsewhere);
+    Box::pin(poll_fn(move |context| match work.as_mut().poll(context) {
         Poll::Ready(value) => Poll::Ready(Ok(value)),
         Poll::Pending => used_up.as_mut().poll(context).map(|()| Err(Late { limit })),
-    })
-    .await
+    }))
+}
+
+/// Nothing is at work elsewhere: all that could make a wait end is this process.
+pub fn nowhere_else<'a>() -> Telling<'a, bool> {
+    Box::pin(ready(false))
 }
 
 /// Something was still waiting when its time was over; reads "it was still waiting after 8 s".
@@ -209,15 +204,16 @@ mod tests {
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
         let patience = || Patience::new(Duration::from_millis(100));
         runtime.block_on(async {
-            let idle = async || false;
-            assert_eq!(ends_in_real_time(patience(), async { 1 }, idle).await, Ok(1));
-            let late = ends_in_real_time(patience(), future::pending::<()>(), idle).await;
+            let quick = Box::pin(ready(1));
+            assert_eq!(ends_in_real_time(patience(), quick, &nowhere_else).await, Ok(1));
+            let never = Box::pin(future::pending::<()>());
+            let late = ends_in_real_time(patience(), never, &nowhere_else).await;
             assert_eq!(late.unwrap_err().to_string(), "it was still waiting after 0.1 s");
             // While a server is at work there is more time than this.
             let began = Instant::now();
-            let busy = async || true;
-            let work = time::sleep(Duration::from_millis(300));
-            assert_eq!(ends_in_real_time(patience(), work, busy).await, Ok(()));
+            let busy = || -> Telling<'_, bool> { Box::pin(ready(true)) };
+            let work = Box::pin(time::sleep(Duration::from_millis(300)));
+            assert_eq!(ends_in_real_time(patience(), work, &busy).await, Ok(()));
             assert!(began.elapsed() >= Duration::from_millis(300));
         });
     }

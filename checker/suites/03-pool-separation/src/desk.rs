@@ -6,13 +6,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use fixtures::db::{Contents, Database, Held, Kind, Mismatch, NewTrade, Rows, Side, servers};
-use harness::tasks::{Patience, ends_in_real_time};
+use harness::tasks::{Patience, ends_in_real_time, nowhere_else};
 use pool_separation::{Lane, Limits, TradingError, TradingPools};
 use sqlx::Any;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgConnection;
 use tokio::runtime::Builder;
-use tokio::sync::Mutex;
 
 /// How long a lane of the story lets one wait, unless the story is about that: longer than it ever
 /// takes, on a busy machine too.
@@ -34,8 +32,6 @@ const FOR_A_LOCK: [&str; 2] = ["PRAGMA busy_timeout = 200", "SET lock_timeout = 
 /// A story's database, and what is said of it.
 pub(crate) struct Desk {
     pub(crate) database: Database,
-    /// Looks at what the server is doing, once somebody has waited for a while.
-    pub(crate) watch: Mutex<Option<PgConnection>>,
 }
 
 /// Tells a story on SQLite, and again on PostgreSQL if there is one, each time with empty tables.
@@ -57,7 +53,7 @@ pub(crate) fn on_each(story: &impl AsyncFn(&Desk)) {
                 }
             };
             harness::ran_on(database.server());
-            let desk = Desk { database, watch: Mutex::default() };
+            let desk = Desk { database };
             desk.execute(FOR_A_LOCK[usize::from(desk.is_postgres())]).await;
             story(&desk).await;
             // One that stays is swept up by whoever makes the next.
@@ -166,7 +162,7 @@ impl Desk {
 
     /// Runs a statement of the suite's own after what may have left a transaction open: " after …".
     pub(crate) async fn execute_when(&self, sql: &str, when: &str) {
-        let done = self.in_time(async {
+        let done = self.in_time(Box::pin(async {
             loop {
                 let error = match self.database.execute(sql).await {
                     Ok(_) => return Ok(()),
@@ -178,7 +174,7 @@ impl Desk {
                 // What ran before it may have begun a transaction.
                 let _ = self.database.execute("ROLLBACK").await;
             }
-        });
+        }));
         match done.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.fail(format!("the suite to be able to run: {sql}"), error).await,
@@ -231,8 +227,8 @@ impl Desk {
     /// Fails the case, and shows on which server, and the statements that ran there.
     pub(crate) async fn fail(&self, expected: impl Into<String>, got: impl Into<String>) -> ! {
         let mut got = format!("{}\non {}", got.into(), self.database.server());
-        let statements = self.database.statements();
-        let ran = ends_in_real_time(Patience::new(TO_TELL), statements, async || false).await;
+        let statements = Box::pin(self.database.statements());
+        let ran = ends_in_real_time(Patience::new(TO_TELL), statements, &nowhere_else).await;
         let mut ran = ran.ok().and_then(Result::ok).unwrap_or_default();
         // What sqlx says to each new connection to SQLite is nobody's idea.
         ran.retain(|statement| !statement.starts_with("PRAGMA foreign_keys"));

@@ -4,8 +4,6 @@ use std::cell::Cell;
 
 use harness::Case;
 use pool_separation::TradingPools;
-use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection, Executor, raw_sql};
 
 use crate::desk::{Desk, between, on_each};
 
@@ -65,13 +63,9 @@ fn sees_one_moment() {
 /// Asks while another transaction has locked a table, and lets it go on, changed, when the check
 /// waits for it.
 async fn changed_meanwhile(desk: &Desk, pools: &TradingPools, table: &str, change: &str) {
-    let changed = async {
-        let mut other = PgConnection::connect(desk.database.control_url()).await?;
-        let lock = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; {change}");
-        other.execute(raw_sql(AssertSqlSafe(lock))).await?;
-        Ok::<_, sqlx::Error>(other)
-    };
-    let mut other = match desk.ends("the suite's own transaction", changed).await {
+    let statements = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; {change}");
+    let changed = desk.database.transaction(&statements);
+    let other = match desk.ends("the suite's own transaction", changed).await {
         Ok(other) => other,
         Err(error) => desk.fail("the suite to change both", error.to_string()).await,
     };
@@ -87,12 +81,11 @@ async fn changed_meanwhile(desk: &Desk, pools: &TradingPools, table: &str, chang
             Err(format!("it does not look at {table}"))
         })
         .await;
-        if let Err(error) = other.execute(raw_sql("COMMIT")).await {
+        if let Err(error) = other.commit().await {
             desk.fail("the suite to change both", error.to_string()).await;
         }
     };
     tokio::join!(asked, let_go);
-    let _ = other.close().await;
 }
 
 async fn changed_all_the_time(desk: &Desk, pools: &TradingPools) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::Case;
-use harness::tasks::{Patience, ends_in_real_time};
+use harness::tasks::{Patience, ends_in_real_time, nowhere_else};
 use pool_separation::{Lane, Limits, TradingError, TradingPools};
 use tokio::runtime::Builder;
 
@@ -92,8 +92,8 @@ fn refused(what: &str, limits: [Limits; 3], server_limit: u32) {
 fn refused_by_url(url: &str, what: &str, limits: [Limits; 3], server_limit: u32) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let connect = async {
-        let connect = TradingPools::connect(url, limits, server_limit);
-        ends_in_real_time(Patience::new(PATIENCE), connect, async || false).await
+        let connect = Box::pin(TradingPools::connect(url, limits, server_limit));
+        ends_in_real_time(Patience::new(PATIENCE), connect, &nowhere_else).await
     };
     let result = runtime.block_on(connect);
     runtime.shutdown_background();

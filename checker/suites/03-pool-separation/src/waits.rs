@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::tasks::{Patience, ends_in_real_time, joined};
-use sqlx::Connection;
-use sqlx::postgres::PgConnection;
+use harness::tasks::{Patience, Telling, ends_in_real_time, joined};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -17,26 +15,29 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(1_250);
 /// For so long it is looked often whether something has become so; then now and then.
 const OFTEN: Duration = Duration::from_millis(100);
 
-/// Sessions that compute, that wait for a disk or are just being opened. Who waits for a lock or for
-/// its client does not get on by itself.
-const AT_WORK: &str = "SELECT COUNT(*) FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid()
-       AND backend_type = 'client backend' AND query <> '<insufficient privilege>'
-       AND coalesce(state, 'active') = 'active'
-       AND coalesce(wait_event_type, '') NOT IN ('Lock', 'Client', 'Timeout')";
-
 impl Desk {
     /// What something comes to that must come to an end.
-    pub(crate) async fn ends<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
-        match self.in_time(work).await {
-            Ok(value) => value,
-            Err(late) => self.fail(format!("{what} to come to an end"), late).await,
-        }
+    pub(crate) fn ends<'a, T: 'a>(
+        &'a self,
+        what: &'a str,
+        work: impl Future<Output = T> + 'a,
+    ) -> Telling<'a, T> {
+        self.ended(what, Box::pin(work))
+    }
+
+    /// Compiled once for each result, not for each work.
+    fn ended<'a, T: 'a>(&'a self, what: &'a str, work: Telling<'a, T>) -> Telling<'a, T> {
+        Box::pin(async move {
+            match self.in_time(work).await {
+                Ok(value) => value,
+                Err(late) => self.fail(format!("{what} to come to an end"), late).await,
+            }
+        })
     }
 
     /// What something comes to that should come to an end, or that it is late.
-    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
-        ends_in_real_time(Patience::new(PATIENCE), work, async || self.is_at_work().await)
+    pub(crate) async fn in_time<T>(&self, work: Telling<'_, T>) -> Result<T, String> {
+        ends_in_real_time(Patience::new(PATIENCE), work, &|| self.is_at_work())
             .await
             .map_err(|late| late.to_string())
     }
@@ -53,7 +54,7 @@ impl Desk {
         while let Err(got) = is_so().await {
             if began.elapsed() < OFTEN {
                 sleep(Duration::from_millis(2)).await;
-            } else if patience.spend(async || self.is_at_work().await).await {
+            } else if patience.spend(&|| self.is_at_work()).await {
                 self.fail(what, got).await;
             }
         }
@@ -66,23 +67,14 @@ impl Desk {
         while !is_so() {
             if began.elapsed() < OFTEN.min(a_while / 2) {
                 sleep(Duration::from_millis(1)).await;
-            } else if patience.spend(async || self.is_at_work().await).await {
+            } else if patience.spend(&|| self.is_at_work()).await {
                 return;
             }
         }
     }
 
-    /// Whether the server is at something for this database. It is asked over a connection that is
-    /// opened when it is first needed: most stories never wait so long.
-    async fn is_at_work(&self) -> bool {
-        if !self.is_postgres() {
-            return false;
-        }
-        let mut watch = self.watch.lock().await;
-        if watch.is_none() {
-            *watch = PgConnection::connect(self.database.control_url()).await.ok();
-        }
-        let Some(server) = watch.as_mut() else { return false };
-        sqlx::query_scalar(AT_WORK).fetch_one(server).await.is_ok_and(|sessions: i64| sessions > 0)
+    /// Whether the server is at something for this database.
+    fn is_at_work(&self) -> Telling<'_, bool> {
+        Box::pin(self.database.is_at_work())
     }
 }
