@@ -261,9 +261,12 @@ impl<M: AsyncManageConnection> Shared<M> {
             shared.tell(began.elapsed(), sample, action);
             match action {
                 Action::Grow(places) => shared.grow_by(places).await,
-                Action::Shrink(places) => (0..places).all(|_| shared.shrink()),
-                Action::Hold => true,
-            };
+                Action::Shrink(places) => {
+                    // As many as are idle.
+                    (0..places).all(|_| shared.shrink());
+                }
+                Action::Hold => {}
+            }
         }
     }
 
@@ -287,24 +290,21 @@ impl<M: AsyncManageConnection> Shared<M> {
             if told.decisions.len() == KEPT {
                 told.decisions.pop_front();
             }
-            let reason = format!("{in_use} of {size} in use, {waiting} waiting, {mean_wait:?} each");
+            let reason =
+                format!("{in_use} of {size} in use, {waiting} waiting, {mean_wait:?} each");
             told.decisions.push_back(Decision { at, action, reason });
         }
     }
 
-    /// Opens so many connections, all at the same time. Says whether all came.
-    async fn grow_by(self: &Arc<Self>, places: u32) -> bool {
+    /// Opens so many connections, all at the same time.
+    async fn grow_by(self: &Arc<Self>, places: u32) {
         // A task for each: one that panics or hangs takes no other with it. They end with the set.
         let mut opening = JoinSet::new();
         for _ in 0..places {
             let shared = Arc::clone(self);
             opening.spawn(async move { shared.grow().await });
         }
-        let mut all = true;
-        while let Some(opened) = opening.join_next().await {
-            all &= opened.unwrap_or(false);
-        }
-        all
+        while opening.join_next().await.is_some() {}
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -371,18 +371,10 @@ impl<M: AsyncManageConnection> AdaptivePool<M> {
     /// Outside a tokio runtime.
     pub async fn new(manager: M, config: AdaptiveConfig) -> Result<Self, PoolError<M::Error>> {
         // answer: look at the configuration (P1), then `AdaptivePool::fixed`, then the samples (P8)
-        let zeros = [
-            ("min", config.min == 0),
-            ("sample_every", config.sample_every.is_zero()),
-            ("grow_after", config.grow_after == 0),
-            ("shrink_after", config.shrink_after == 0),
-            ("connection_timeout", config.connection_timeout.is_zero()),
-        ];
-        if let Some((what, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
-            return Err(PoolError::InvalidConfig(format!("{what} is zero")));
-        }
-        if config.min > config.max {
-            let reason = format!("min {} is above max {}", config.min, config.max);
+        let AdaptiveConfig { min, max, sample_every, grow_after, shrink_after, .. } = config;
+        let zero_times = [sample_every, config.connection_timeout].contains(&Duration::ZERO);
+        if zero_times || [min, grow_after, shrink_after].contains(&0) || min > max {
+            let reason = format!("a zero where none can be, or min above max, in {config:?}");
             return Err(PoolError::InvalidConfig(reason));
         }
         let pool = Self::fixed(manager, config.clone()).await?;
