@@ -123,12 +123,19 @@ fn while_it_grows() {
             };
             let waiting: Vec<_> =
                 (1..=4).map(|number| desk.trader(&format!("task {number}"), wait)).collect();
-            desk.at(ms(440)).await;
-            drop(held);
-            // The first of those who wait goes home with it.
             desk.at(ms(450)).await;
-            drop(waiting);
-            closed_at(&desk, ms(450), when).await;
+            let closes = async || {
+                desk.close().await;
+                expect_at_once(&desk, ms(450), when);
+            };
+            tokio::join!(closes(), closes());
+            all_home(waiting).await;
+            let told = format!("while one is lent out by a pool that was closed {when}");
+            desk.expect_sessions(1, &told).await;
+            drop(held);
+            let told = format!("when it has come back to a pool that was closed {when}");
+            desk.expect_sessions(0, &told).await;
+            expect_silence(&desk, ms(450)).await;
         });
     }
 }
@@ -142,6 +149,14 @@ async fn closed_at(desk: &Desk, moment: Duration, when: &str) {
 
 async fn closed_in_time(desk: &Desk, moment: Duration, when: &str) {
     desk.close().await;
+    expect_at_once(desk, moment, when);
+    let told = format!("after `close`, called twice {when}, has returned");
+    desk.expect_sessions(0, &told).await;
+    expect_no_task(&told);
+}
+
+/// Fails if a `close` that was called at this moment has returned late.
+fn expect_at_once(desk: &Desk, moment: Duration, when: &str) {
     let took = desk.now().saturating_sub(moment);
     if took > SLACK {
         fail(
@@ -149,9 +164,6 @@ async fn closed_in_time(desk: &Desk, moment: Duration, when: &str) {
             format!("it returned {} later, called {when}", clock(took)),
         );
     }
-    let told = format!("after `close`, called twice {when}, has returned");
-    desk.expect_sessions(0, &told).await;
-    expect_no_task(&told);
 }
 
 /// Fails if a task of the pool is left. The traders of these stories have gone home, or wait for what

@@ -67,10 +67,10 @@ pub(crate) struct Bounds {
 
 /// The bounds of each script, as the README has them.
 const BOUNDS: [Bounds; 4] = [
-    Bounds { longest: ms(1), mean: ms(1), connection_seconds: 1.0, resizes: 1 },
-    Bounds { longest: ms(1), mean: ms(1), connection_seconds: 1.0, resizes: 1 },
-    Bounds { longest: ms(1), mean: ms(1), connection_seconds: 1.0, resizes: 1 },
-    Bounds { longest: ms(1), mean: ms(1), connection_seconds: 1.0, resizes: 1 },
+    Bounds { longest: ms(1_000), mean: ms(30), connection_seconds: 3_000.0, resizes: 30 },
+    Bounds { longest: ms(1_000), mean: ms(60), connection_seconds: 3_500.0, resizes: 100 },
+    Bounds { longest: ms(1_500), mean: ms(60), connection_seconds: 6_000.0, resizes: 90 },
+    Bounds { longest: ms(1_500), mean: ms(60), connection_seconds: 7_000.0, resizes: 200 },
 ];
 
 fn judge(index: usize) {
