@@ -143,6 +143,11 @@ impl Desk {
     /// connection, and go home together when it is as large. That is in the middle between two
     /// samples, and nothing of it is in the log but the connections.
     pub(crate) async fn fill(&self, max: u32) {
+        self.fill_at(max, EVERY).await;
+    }
+
+    /// As [`fill`](Self::fill), with this time from one sample to the next.
+    pub(crate) async fn fill_at(&self, max: u32, every: Duration) {
         let mut rush = JoinSet::new();
         for _ in 0..3 * max {
             let pool = self.pool.clone();
@@ -151,13 +156,13 @@ impl Desk {
                 pending::<()>().await;
             });
         }
-        sleep(EVERY / 2).await;
+        sleep(every / 2).await;
         // More samples than the slowest answer to a shortage takes.
         for _ in 0..100 {
             if self.pool.status().size == max {
                 break;
             }
-            sleep(EVERY).await;
+            sleep(every).await;
         }
         let size = self.pool.status().size;
         if size != max {

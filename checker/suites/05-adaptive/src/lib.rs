@@ -151,9 +151,9 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P20",
-        "A rush that comes while the pool shrinks is a rush like any other: the idle count ends \
-         with it, and everybody is served as soon as the pool has grown, after `grow_after` \
-         samples and the time of connecting.",
+        "A rush that comes while the pool shrinks is a rush like any other: what is left serves \
+         it at once, no sample of it counts as idle, after `grow_after` slow ones the pool \
+         grows, and no connection is lost to a shrink that was decided before.",
     ),
     (
         "P21",

@@ -67,10 +67,10 @@ pub(crate) struct Bounds {
 
 /// The bounds of each script, as the README has them.
 const BOUNDS: [Bounds; 4] = [
-    Bounds { longest: ms(1_000), mean: ms(30), connection_seconds: 3_000.0, resizes: 30 },
-    Bounds { longest: ms(1_000), mean: ms(60), connection_seconds: 3_500.0, resizes: 100 },
-    Bounds { longest: ms(1_500), mean: ms(60), connection_seconds: 6_000.0, resizes: 90 },
-    Bounds { longest: ms(1_500), mean: ms(60), connection_seconds: 7_000.0, resizes: 200 },
+    Bounds { longest: ms(1_000), mean: ms(20), connection_seconds: 3_300.0, resizes: 20 },
+    Bounds { longest: ms(600), mean: ms(40), connection_seconds: 3_300.0, resizes: 90 },
+    Bounds { longest: ms(1_200), mean: ms(30), connection_seconds: 8_500.0, resizes: 90 },
+    Bounds { longest: ms(600), mean: ms(40), connection_seconds: 8_000.0, resizes: 100 },
 ];
 
 fn judge(index: usize) {

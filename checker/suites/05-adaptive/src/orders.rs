@@ -144,7 +144,7 @@ impl Plot {
                     ..between(MIN, MAX)
                 };
                 let desk = Desk::open(config).await;
-                desk.fill(MAX).await;
+                desk.fill_at(MAX, every).await;
                 let taken = desk.decisions().last().map_or(Duration::ZERO, |last| last.at);
                 // The sample after the last decision still tells of the rush.
                 desk.at(taken + every + ms(1_000)).await;

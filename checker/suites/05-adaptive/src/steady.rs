@@ -7,7 +7,7 @@ use adaptive_pool::{Action, AdaptiveConfig};
 use harness::tasks::all_home;
 use harness::{Case, clock, fail, open_connections};
 
-use crate::desk::{Desk, between, ms, story};
+use crate::desk::{Desk, between, ms, order, story};
 use crate::model::{Load, Steered, Waits};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -162,7 +162,7 @@ fn rests_on_paper(config: &AdaptiveConfig, load: Load, begin: u32) {
 
 /// Traders who come together at the beginning of each window, and have all gone before it ends.
 fn in_step(traders: u32) {
-    story(async || {
+    order(async || {
         let desk = Desk::open(between(2, 40)).await;
         let working: Vec<_> = (1..=traders)
             .map(|number| {
@@ -192,7 +192,7 @@ fn in_step(traders: u32) {
 
 /// Traders who go on as soon as they can, each at a pace of his own.
 fn out_of_step(traders: u32) {
-    story(async || {
+    order(async || {
         let desk = Desk::open(between(2, 40)).await;
         let working: Vec<_> = (1..=traders)
             .map(|number| {

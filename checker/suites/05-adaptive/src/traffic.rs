@@ -32,8 +32,8 @@ pub const SCRIPTS: [Script; 4] = [
     Script { name: "saw-tooth", seconds: 80, wanted: |at| 2.0 + 28.0 * (at % 20.0) / 20.0 },
     Script {
         name: "night",
-        seconds: 120,
-        wanted: |at| if (20.0..80.0).contains(&at) { 1.0 } else { 30.0 },
+        seconds: 300,
+        wanted: |at| if (20.0..280.0).contains(&at) { 1.0 } else { 30.0 },
     },
     Script {
         name: "spike every minute",
