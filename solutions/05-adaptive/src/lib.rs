@@ -214,19 +214,15 @@ impl Controller {
 
 // ---- The sampling: yours. -----------------------------------------------------------------------
 
+// answer: what the sampling has to remember
 /// What the sampling has to remember. The pool has it beside its own state, as `shared.sampling`.
 #[derive(Default)]
 struct Sampling {
-    // answer: what the sampling has to remember
     told: Mutex<Told>,
     /// Under a lock of tokio's, for `close` holds it while it waits for the task.
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
-    // starter:
-    // // Your fields; they begin with their `Default`.
-    // end answer
 }
 
-// answer: your own functions, if you want any
 /// What there is to tell of the sampling.
 #[derive(Default)]
 struct Told {
@@ -234,7 +230,15 @@ struct Told {
     /// The latest at the back.
     decisions: VecDeque<Decision>,
 }
+// starter:
+// /// What the sampling has to remember. The pool has it beside its own state, as `shared.sampling`.
+// #[derive(Default)]
+// struct Sampling {
+//     // Your fields; they begin with their `Default`.
+// }
+// end answer
 
+// answer: your own functions, if you want any
 /// More decisions than this are not kept.
 const KEPT: usize = 100;
 

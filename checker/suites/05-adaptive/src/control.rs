@@ -103,6 +103,9 @@ fn lasting_waits_grow() {
     let few = (10, 2, 1, ms(500), Hold);
     let lines = [few, few, but(few, Grow)];
     expect(&config, &lines, "the third slow one in a row, though few places are in use");
+    let many = (18, 18, 30, ms(50), Hold);
+    let lines = [many, many, but(many, Grow)];
+    expect(&config, &lines, "the third slow one in a row, with less room than it takes");
     for grow_after in [1, 2, 7] {
         let config = AdaptiveConfig { grow_after, ..config.clone() };
         let mut lines = times(grow_after as usize, SLOW);
@@ -158,6 +161,13 @@ fn lasting_idleness_shrinks() {
     expect(&config, &lines, "the fourth idle one in a row, since a fine one came between them");
     let lines = [IDLE, IDLE, IDLE, SLOW, IDLE, IDLE, IDLE, but(IDLE, Shrink)];
     expect(&config, &lines, "the fourth idle one in a row, since a slow one came between them");
+    let slow = (8, 1, 0, ms(50), Hold);
+    let lines = [slow, IDLE, IDLE, IDLE, but(IDLE, Shrink)];
+    expect(
+        &config,
+        &lines,
+        "the fourth idle one in a row: a slow one is not idle, however few are in use",
+    );
     // Just below half, and some had to wait a little.
     let barely = (9, 4, 0, ms(10), Hold);
     let lines = [barely, barely, barely, but(barely, Shrink)];
@@ -218,7 +228,7 @@ fn keeps_to_the_bounds() {
     let huge = u32::MAX;
     let tries = [
         (2, 10, vec![(8, 8, 100, ms(500), Free), (9, 9, 1, ms(500), Free)]),
-        (2, 10, vec![(8, 8, huge, Duration::MAX, Free)]),
+        (2, 10, vec![(8, 8, huge, Duration::MAX, Free), (8, 8, 0, ms(500), Free)]),
         (1, 1, vec![(1, 1, 7, ms(500), Hold), (1, 0, 0, ms(0), Hold)]),
         (2, 10, vec![(10, 10, 100, ms(500), Hold), (10, 0, 100, ms(500), Hold)]),
         (5, 40, vec![(40, 0, 0, ms(0), Free), (6, 0, 0, ms(0), Free), (7, 3, 0, ms(0), Free)]),

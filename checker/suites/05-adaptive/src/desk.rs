@@ -2,7 +2,7 @@
 //! pool over it, and traders, each a task with a name. All that a trader does with the pool is
 //! written into the exchange's log, so that a failing case can be drawn.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::time::Duration;
 
 use adaptive_pool::{AdaptiveConfig, AdaptivePool, Decision, PoolError, Sample, Status};
@@ -140,7 +140,7 @@ impl Desk {
     }
 
     /// Makes the pool as large as `max` permits, all of it idle: three times as many tasks want a
-    /// connection, and go home together when it is as large. That is in the middle between two
+    /// connection, over and over, and go home together when it is as large. That is in the middle between two
     /// samples, and nothing of it is in the log but the connections.
     pub(crate) async fn fill(&self, max: u32) {
         self.fill_at(max, EVERY).await;
@@ -152,8 +152,12 @@ impl Desk {
         for _ in 0..3 * max {
             let pool = self.pool.clone();
             rush.spawn(async move {
-                let _held = pool.get().await;
-                pending::<()>().await;
+                loop {
+                    // Short enough that somebody is served between any two samples.
+                    let held = pool.get().await;
+                    sleep(every.mul_f64(0.37)).await;
+                    drop(held);
+                }
             });
         }
         sleep(every / 2).await;

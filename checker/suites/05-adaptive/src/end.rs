@@ -214,14 +214,16 @@ fn close_and_close_again() {
         let desk = Desk::open(between(2, 9)).await;
         drop(desk.pool.clone());
         desk.at(ms(230)).await;
-        drop(desk.need("when one clone of the pool was dropped, and another one is there").await);
+        let why = "when one clone of the pool was dropped, and another one is there";
+        let held = desk.need(why).await;
         desk.at(ms(330)).await;
         if desk.sample().in_use != 1 {
             fail(
                 "the samples to go on when one clone of the pool was dropped, and another one is there",
-                format!("in_use {} at 330 ms: one was lent out at 230 ms", desk.sample().in_use),
+                format!("in_use {} at 330 ms: one is lent out since 230 ms", desk.sample().in_use),
             );
         }
+        drop(held);
         let clone = desk.pool.clone();
         ends("`close`", clone.close()).await;
         let late = desk.get().await;

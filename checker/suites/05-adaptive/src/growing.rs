@@ -1,14 +1,18 @@
 //! What `Grow` does to the pool: P10 and P18.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use adaptive_pool::{Action, AdaptiveConfig, Decision, PoolError};
+use fixtures::exchange::Exchange;
 use harness::tasks::{all_home, home};
-use harness::{Case, clock, connections, fail};
+use harness::{Case, clock, connections, fail, open_connections};
 use ledger::What;
-use tokio::time::timeout;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use crate::desk::{Desk, SLACK, between, ms, story};
+use crate::fickle;
 use crate::words::told;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -60,78 +64,9 @@ pub(crate) fn first_growth(desk: &Desk, when: &str) -> (Duration, u32) {
 }
 
 fn grows_for_those_who_wait() {
-    // One after the other, they wait for connections that nobody gives back.
-    story(async || {
-        let desk = Desk::open(between(2, 40)).await;
-        let stuck = desk.need_all(2, "from a pool with two idle ones").await;
-        desk.exchange.connect_takes(ms(30));
-        let mut traders = Vec::new();
-        for number in 1..=12 {
-            desk.at(ms(10 + number)).await;
-            let late = async |desk: Desk| {
-                let held = desk.need("when the pool has grown").await;
-                let at = desk.now();
-                // To the end of the story.
-                desk.at(Duration::from_secs(10)).await;
-                drop(held);
-                at
-            };
-            traders.push(desk.trader(&format!("task {number}"), late));
-        }
-        desk.at(ms(200) + SLACK).await;
-        let when = "at 200 ms, with two slow samples and a grow_after of 2";
-        let (_, number) = first_growth(&desk, when);
-        let begun = desk.attempts().iter().filter(|at| **at >= ms(200)).count();
-        if begun != number as usize {
-            fail(
-                format!(
-                    "{} to be opened at the same time, at 200 ms, for a `Grow({number})`",
-                    connections(number as usize)
-                ),
-                format!("{begun} by {}", clock(desk.now())),
-            );
-        }
-        desk.at(ms(230) + SLACK).await;
-        expect_first_served(&desk, number);
-        for (index, at) in all_home(traders).await.into_iter().enumerate() {
-            // Five times, as P15 has it, and each takes two samples and 30 ms.
-            let most = ms(5 * (200 + 30) + 100);
-            if at > most {
-                fail(
-                    format!(
-                        "a connection for each of twelve who wait since 22 ms, by {}",
-                        clock(most)
-                    ),
-                    format!("one for task {} at {}; {}", index + 1, clock(at), desk.decided()),
-                );
-            }
-        }
-        drop(stuck);
-    });
-    // Nobody waits any more when the connections come.
-    story(async || {
-        let desk = Desk::open(between(1, 20)).await;
-        let held = desk.need("from a pool with an idle one").await;
-        desk.exchange.connect_takes(ms(60));
-        let impatient = async |desk: Desk| timeout(ms(220), desk.pool.get()).await.is_err();
-        let traders: Vec<_> = (1..=4).map(|_| desk.trader("a task", impatient)).collect();
-        all_home(traders).await;
-        desk.at(ms(200) + ms(60) + SLACK).await;
-        let (_, number) = first_growth(&desk, "at 200 ms, with four who wait since 0 ms");
-        let idle = desk.pool.status().idle;
-        if idle != number {
-            fail(
-                format!(
-                    "{number} idle connections at {}, opened for a `Grow({number})` whose waiters have \
-                     gone meanwhile",
-                    clock(desk.now())
-                ),
-                format!("{idle} idle; `decisions` tells of {}", desk.decided()),
-            );
-        }
-        drop(held);
-        desk.expect_whole(1 + number, "after a growth that nobody waited for").await;
-    });
+    some_of_them();
+    all_of_them();
+    too_late();
     // To `max`, and not above.
     story(async || {
         let desk = Desk::open(between(2, 5)).await;
@@ -142,25 +77,130 @@ fn grows_for_those_who_wait() {
     });
 }
 
-/// Fails unless exactly those are served that have asked first.
-fn expect_first_served(desk: &Desk, number: u32) {
+/// Two connections, and twelve who wait for one, one after the other; two of them are served before the
+/// pool grows. So both samples are slow, whoever counts in them.
+async fn twelve_wait(max: u32) -> (Desk, Vec<JoinHandle<Duration>>) {
+    let desk = Desk::open(between(2, max)).await;
+    let mut held = desk.need_all(2, "from a pool with two idle ones").await;
+    desk.exchange.connect_takes(ms(30));
+    let late = async |desk: Desk| {
+        let held = desk.need("when the pool has grown").await;
+        let at = desk.now();
+        // To the end of the story.
+        desk.at(Duration::from_secs(10)).await;
+        drop(held);
+        at
+    };
+    let mut traders = Vec::new();
+    for number in 1..=12 {
+        desk.at(ms(10 + number)).await;
+        traders.push(desk.trader(&format!("task {number}"), late));
+    }
+    for moment in [60, 160] {
+        desk.at(ms(moment)).await;
+        held.pop();
+    }
+    desk.at(ms(200) + SLACK).await;
+    (desk, traders)
+}
+
+/// The number of the `Grow` that is due at 200 ms. Fails unless as many connects have begun.
+fn expect_growth(desk: &Desk) -> u32 {
+    let when = "at 200 ms, with two slow samples and a grow_after of 2";
+    let (_, number) = first_growth(desk, when);
+    let begun = desk.attempts().iter().filter(|at| **at >= ms(200)).count();
+    if begun != number as usize {
+        fail(
+            format!(
+                "{} to be opened at the same time, at 200 ms, for a `Grow({number})`",
+                connections(number as usize)
+            ),
+            format!("{begun} by {}", clock(desk.now())),
+        );
+    }
+    number
+}
+
+/// There is room for a few of them only.
+fn some_of_them() {
+    story(async || {
+        let (desk, traders) = twelve_wait(6).await;
+        let number = expect_growth(&desk);
+        desk.at(ms(230) + SLACK).await;
+        expect_first_served(&desk, 2 + number, number);
+        drop(traders);
+    });
+}
+
+fn all_of_them() {
+    story(async || {
+        let (desk, traders) = twelve_wait(40).await;
+        expect_growth(&desk);
+        for (index, at) in all_home(traders).await.into_iter().enumerate() {
+            // One place at a time would be enough here: how many they are is another promise's.
+            let most = Duration::from_secs(5);
+            if at > most {
+                fail(
+                    format!(
+                        "a connection for each of twelve who wait since 22 ms, by {}",
+                        clock(most)
+                    ),
+                    format!("one for task {} at {}; {}", index + 1, clock(at), desk.decided()),
+                );
+            }
+        }
+    });
+}
+
+/// Nobody waits any more when the connections come.
+fn too_late() {
+    story(async || {
+        let desk = Desk::open(between(1, 20)).await;
+        let held = desk.need("from a pool with an idle one").await;
+        desk.exchange.connect_takes(ms(60));
+        // Served at 60 and at 160 ms.
+        let patient = desk.traders(2, ms(100));
+        let impatient = async |desk: Desk| timeout(ms(220), desk.pool.get()).await.is_err();
+        desk.at(ms(2)).await;
+        let traders: Vec<_> = (1..=3).map(|_| desk.trader("a task", impatient)).collect();
+        desk.at(ms(60)).await;
+        drop(held);
+        all_home(traders).await;
+        desk.at(ms(200) + ms(60) + SLACK).await;
+        all_home(patient).await;
+        let (_, number) = first_growth(&desk, "at 200 ms, with three who wait since 2 ms");
+        let idle = desk.pool.status().idle;
+        if idle != 1 + number {
+            fail(
+                format!(
+                    "{} idle connections at {}, {number} of them opened for a `Grow({number})` whose \
+                     waiters have gone meanwhile",
+                    1 + number,
+                    clock(desk.now())
+                ),
+                format!("{idle} idle; `decisions` tells of {}", desk.decided()),
+            );
+        }
+        desk.expect_whole(1 + number, "after a growth that nobody waited for").await;
+    });
+}
+
+/// Fails unless exactly so many are served, those that have asked first.
+fn expect_first_served(desk: &Desk, served: u32, number: u32) {
     let events = desk.events();
-    let served = |trader: &str| {
+    let is_served = |trader: &str| {
         let got = |what: &What| matches!(what, What::Got { .. });
         events.iter().any(|event| event.thread == trader && got(&event.what))
     };
     for place in 1..=12 {
         let trader = format!("task {place}");
-        let expected = place <= number;
-        if served(&trader) != expected {
+        if is_served(&trader) != (place <= served) {
             fail(
                 format!(
-                    "the first {} of twelve who wait to be served at 230 ms, as soon as the {} of a \
-                     `Grow({number})` at 200 ms are open, which takes 30 ms",
-                    number.min(12),
-                    connections(number as usize)
+                    "the first {served} of twelve to be served by 230 ms: two by connections that came \
+                     back, and {number} by a `Grow({number})` at 200 ms, which takes 30 ms"
                 ),
-                if expected {
+                if place <= served {
                     format!("{trader} still waits at {}", clock(desk.now()))
                 } else {
                     format!("{trader} is served as well at {}", clock(desk.now()))
@@ -180,6 +220,45 @@ fn a_failed_connect_costs_nothing() {
     });
     one_of_several(HANGS, |desk| {
         desk.exchange.hang_next(1);
+    });
+    sooner_than_the_others();
+}
+
+/// One is refused while the others are still under way.
+fn sooner_than_the_others() {
+    story(async || {
+        let exchange = Exchange::for_tasks();
+        harness::watch(exchange.log());
+        let pool = fickle::open(&exchange, between(4, 30)).await;
+        let mut rush = JoinSet::new();
+        for _ in 0..12 {
+            let pool = Arc::clone(&pool);
+            rush.spawn(async move {
+                let held = pool.get().await;
+                sleep(Duration::from_secs(5)).await;
+                drop(held);
+            });
+        }
+        // `new` has opened four, 30 ms each, and the samples begin then.
+        sleep(ms(200) + ms(30) + SLACK).await;
+        let number = pool.decisions().iter().find_map(|decision| match decision.action {
+            Action::Grow(places) => Some(places as usize),
+            _ => None,
+        });
+        let open = exchange.sessions();
+        if let Some(number) = number
+            && open != 4 + number - 1
+        {
+            fail(
+                format!(
+                    "{} at 235 ms after `new`: four, and {} of a `Grow({number})` at 200 ms, which take \
+                     30 ms; one attempt was refused after 5 ms",
+                    open_connections(4 + number - 1),
+                    number - 1
+                ),
+                open_connections(open),
+            );
+        }
     });
 }
 

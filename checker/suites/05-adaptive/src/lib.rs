@@ -8,6 +8,7 @@ pub mod chart;
 mod control;
 mod desk;
 mod end;
+mod fickle;
 mod growing;
 mod held;
 mod model;
@@ -99,9 +100,9 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P12",
-        "`decisions` tells of each `Grow` and each `Shrink`, and of no `Hold`: when, since \
-         `new`; what, as the controller answered it; and why, in words. The latest is the last, \
-         and the last 100 are kept.",
+        "`decisions` tells of each `Grow` and each `Shrink`, and of no `Hold`, as soon as it is \
+         decided: when, since `new`; what, as the controller answered it; and why, in words. \
+         The latest is the last, and the last 100 are kept.",
     ),
     (
         "P13",

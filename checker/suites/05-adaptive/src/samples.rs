@@ -118,7 +118,24 @@ fn samples_each_time() {
         }
         all_home(traders).await;
     });
+    none_at_once();
     steadily();
+}
+
+/// The first is not taken before its time, not even of what happens right after `new`.
+fn none_at_once() {
+    story(async || {
+        let desk = Desk::open(steady(3, 10)).await;
+        let held = desk.need_all(2, "from a pool with three idle ones").await;
+        desk.at(ms(50)).await;
+        let nobody = Sample { size: 3, in_use: 0, waiting: 0, mean_wait: ms(0) };
+        expect_sample(
+            &desk,
+            nobody,
+            "at 50 ms: two are lent out, and the first sample is due at 100 ms",
+        );
+        drop(held);
+    });
 }
 
 /// Samples go on for long, none too early and none left out.

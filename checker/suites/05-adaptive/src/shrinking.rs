@@ -145,8 +145,11 @@ fn nobody_waits_for_a_closing() {
             for _ in 0..12 {
                 let pool = pool.clone();
                 rush.spawn(async move {
-                    let _held = pool.get().await;
-                    std::future::pending::<()>().await;
+                    loop {
+                        let held = pool.get().await;
+                        tokio::time::sleep(ms(37)).await;
+                        drop(held);
+                    }
                 });
             }
             tokio::time::sleep(ms(2_050)).await;

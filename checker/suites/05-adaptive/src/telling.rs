@@ -125,18 +125,28 @@ fn as_its_controller() {
 fn also_if_nothing_comes_of_it() {
     story(async || {
         let desk = Desk::open(between(1, 9)).await;
-        desk.exchange.limit_sessions(1);
+        desk.exchange.connect_takes(ms(50)).limit_sessions(1);
         let held = desk.need("from a pool with an idle one").await;
-        let traders = desk.traders(3, ms(10));
+        let traders: Vec<_> = (1..=3)
+            .map(|_| {
+                desk.trader("a task", async |desk| {
+                    let held = desk.pool.get().await;
+                    desk.at(desk.now() + ms(100)).await;
+                    drop(held);
+                })
+            })
+            .collect();
+        desk.at(ms(60)).await;
+        drop(held);
         desk.at(ms(200) + SLACK).await;
         let told = desk.decisions();
         if !matches!(told.first(), Some(Decision { action: Action::Grow(_), .. })) {
             fail(
-                "`decisions` to tell of a `Grow` at 200 ms, though the exchange refuses every connection",
+                "`decisions` to tell of a `Grow` at 200 ms, as soon as it is decided, though the exchange \
+                 will refuse every connection",
                 format!("`decisions` tells of {}", desk.decided()),
             );
         }
-        drop(held);
         harness::tasks::all_home(traders).await;
     });
 }
@@ -150,7 +160,7 @@ fn the_last_hundred() {
         for round in 0..70_u32 {
             let begin = 4 * EVERY * round;
             desk.at(begin + ms(20)).await;
-            let traders = desk.traders(2, ms(90));
+            let traders = desk.traders(2, ms(85));
             for sample in 1..=4 {
                 desk.at(begin + EVERY * sample + SLACK).await;
                 let latest = all.last().map_or(Duration::ZERO, |decision| decision.at);
