@@ -42,6 +42,7 @@ mod verdict;
 mod words;
 
 pub use case::{Case, Plan, Suite};
+pub use deadline::computed;
 #[cfg(feature = "sim")]
 pub use process::simulated;
 pub use process::{Engine, real, serve};
