@@ -7,9 +7,7 @@ use std::time::Duration;
 use fixtures::exchange::Exchange;
 use harness::tasks::{Patience, ends_in_real_time, joined};
 use harness::{Case, fail};
-use priority_pool::{
-    Priority, PriorityConfig, PriorityConnection, PriorityError, PriorityPool, Status,
-};
+use priority_pool::{Priority, PriorityConfig, PriorityConnection, PriorityPool, Status};
 use tokio::runtime::Builder;
 use tokio::task::{JoinHandle, yield_now};
 
