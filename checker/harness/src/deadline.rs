@@ -50,15 +50,18 @@ fn computes(passed: Duration, computed: Duration) -> bool {
     computed >= passed / IDLE
 }
 
-/// For how long all threads of this process have computed, if the system knows.
+/// For how long all threads of this process have computed, if the system knows. What the machine
+/// computes for others does not count, so a case may hold what one thing costs against what another
+/// does.
 #[cfg(unix)]
-pub(crate) fn computed() -> Option<Duration> {
+pub fn computed() -> Option<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
+/// For how long all threads of this process have computed: this system does not say.
 #[cfg(not(unix))]
-pub(crate) fn computed() -> Option<Duration> {
+pub fn computed() -> Option<Duration> {
     None
 }
 
@@ -80,6 +83,14 @@ mod tests {
         assert_eq!(of_a_second(2_000), SECOND, "it has two");
         assert_eq!(had(SECOND, None), SECOND, "nobody knows");
         assert!(computes(SECOND, SECOND / 20) && !computes(SECOND, SECOND / 1_000));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_computed_counts() {
+        let (began, wall) = (computed().unwrap(), Instant::now());
+        while wall.elapsed() < Duration::from_millis(5) || computed().unwrap() == began {}
+        assert!(computed().unwrap() > began);
     }
 
     #[test]

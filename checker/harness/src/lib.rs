@@ -42,6 +42,7 @@ mod verdict;
 mod words;
 
 pub use case::{Case, Plan, Suite};
+pub use deadline::computed;
 pub use process::{Engine, engine, serve};
 pub use servers::{left_out, ran_on};
 pub use verdict::{fail, guarded, order, skip, watch};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use adaptive_pool::{AdaptiveConfig, AdaptivePool, Decision, PoolError, Sample, Status};
 use fixtures::exchange::{self, AsyncManager, Exchange, ExchangeError};
-use harness::tasks::{self, Cut, ends};
+use harness::tasks::{self, Cut, Telling, Work, ends};
 use harness::{clock, connections, fail, open_connections};
 use ledger::{Conn, Event, What};
 use tokio::task::{JoinHandle, JoinSet};
@@ -31,17 +31,23 @@ pub(crate) const fn ms(millis: u64) -> Duration {
 
 /// Tells a story at the desk on a paused clock, several times over.
 pub(crate) fn story(tell: impl AsyncFn()) {
-    tasks::story(async || exchange::named("desk", tell()).await);
+    tasks::story(&|| at_the_desk(tell()));
 }
 
 /// Tells a story at the desk once: one order of its events.
 pub(crate) fn order(tell: impl AsyncFn()) {
-    tasks::one_order(async || exchange::named("desk", tell()).await);
+    tasks::one_order(&|| at_the_desk(tell()));
 }
 
 /// Tells a story at the desk once for each way to drop a future in it.
 pub(crate) fn at_each_poll(tell: impl AsyncFn(Cut) -> bool) {
-    tasks::at_each_poll(async |cut| exchange::named("desk", tell(cut)).await);
+    tasks::at_each_poll(&|cut| at_the_desk(tell(cut)));
+}
+
+/// A story, told under the desk's own name.
+fn at_the_desk<'a, T: 'a>(story: impl Future<Output = T> + 'a) -> Telling<'a, T> {
+    let story: Telling<'a, T> = Box::pin(story);
+    Box::pin(exchange::named("desk", story))
 }
 
 /// A sample every 100 ms; two slow ones, and it grows; three idle ones, and it shrinks.
@@ -202,7 +208,8 @@ impl Desk {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        tasks::spawn(exchange::named(name.to_owned(), work(self.clone())))
+        let work: Work<'static, T> = Box::pin(work(self.clone()));
+        tasks::spawn(exchange::named(name.to_owned(), work))
     }
 
     /// Starts traders that ask now, wait as long as it takes, and hold what they get for so long.

@@ -189,3 +189,5 @@ pub fn suite() -> Suite {
     ];
     cases.into_iter().flatten().fold(suite, Suite::case)
 }
+
+harness::main!(suite);
