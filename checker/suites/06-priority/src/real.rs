@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fixtures::exchange::Exchange;
-use harness::tasks::{Patience, ends_in_real_time, joined};
+use harness::tasks::{Patience, ends_in_real_time, joined, nowhere_else};
 use harness::{Case, fail};
 use priority_pool::{Priority, PriorityConfig, PriorityConnection, PriorityPool, Status};
 use tokio::runtime::Builder;
@@ -74,7 +74,9 @@ fn serves_a_thousand_tasks() {
                 joined(trader.await);
             }
         };
-        if let Err(late) = ends_in_real_time(Patience::new(PATIENCE), all, async || false).await {
+        if let Err(late) =
+            ends_in_real_time(Patience::new(PATIENCE), Box::pin(all), &nowhere_else).await
+        {
             let Status { size, idle, in_use, waiting_critical, waiting_normal } = pool.status();
             fail(
                 format!("{TASKS} tasks to be served {ROUNDS} times each, or to give up"),
@@ -109,7 +111,9 @@ async fn expect_whole(pool: &Pool) {
             }
         }
     };
-    if let Err(late) = ends_in_real_time(Patience::new(PATIENCE), all, async || false).await {
+    if let Err(late) =
+        ends_in_real_time(Patience::new(PATIENCE), Box::pin(all), &nowhere_else).await
+    {
         fail(
             format!("{MAX} connections to be had at once when all {TASKS} tasks have gone home"),
             format!("{late}: a place was lost among threads"),
