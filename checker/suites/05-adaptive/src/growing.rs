@@ -128,6 +128,18 @@ fn some_of_them() {
         let number = expect_growth(&desk);
         desk.at(ms(230) + SLACK).await;
         expect_first_served(&desk, 2 + number, number);
+        // In a pool whose samples wait for a growth, this one may be due 100 ms after its end.
+        desk.at(ms(330) + SLACK).await;
+        let size = desk.sample().size;
+        if size != 2 + number {
+            fail(
+                format!(
+                    "the sample after a `Grow({number})` of two places to tell of size {}",
+                    2 + number
+                ),
+                format!("size {size}"),
+            );
+        }
         drop(traders);
     });
 }
