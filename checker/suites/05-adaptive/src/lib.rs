@@ -7,8 +7,11 @@
 pub mod chart;
 mod control;
 mod desk;
+mod dropped;
 mod end;
+mod failing;
 mod fickle;
+mod gone;
 mod growing;
 mod held;
 mod model;
@@ -21,6 +24,7 @@ mod steady;
 mod table;
 mod telling;
 pub mod traffic;
+mod waits;
 mod watched;
 mod words;
 
@@ -175,16 +179,17 @@ pub fn suite() -> Suite {
         start::cases(),
         control::cases(),
         samples::cases(),
+        waits::cases(),
         growing::cases(),
         shrinking::cases(),
         telling::cases(),
         end::cases(),
-        samples::hard_cases(),
+        waits::hard_cases(),
         steady::cases(),
-        growing::hard_cases(),
+        failing::cases(),
         orders::cases(),
         shrinking::hard_cases(),
-        end::hard_cases(),
+        gone::cases(),
         mornings::cases(),
     ];
     cases.into_iter().flatten().fold(suite, Suite::case)
