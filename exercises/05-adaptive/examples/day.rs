@@ -81,10 +81,12 @@ async fn trade(
         let hour = OPENS + f64::from(second) / 3_600.0;
         due += wanted(hour) * LOOK.as_secs_f64() / ORDER.as_secs_f64();
         // Orders of one second come evenly spread over it.
-        let coming = (1..).take_while(|number| f64::from(*number) <= due).count();
-        for number in 0..u32::try_from(coming).unwrap_or(u32::MAX) {
+        let spread = LOOK.div_f64(due.max(1.0));
+        let mut pause = Duration::ZERO;
+        while due >= 1.0 {
             due -= 1.0;
-            let (pool, pause) = (pool.clone(), LOOK.mul_f64(f64::from(number) / coming as f64));
+            pause += spread;
+            let (pool, pause) = (pool.clone(), pause);
             orders.spawn(async move {
                 sleep(pause).await;
                 let asked = Instant::now();
@@ -101,8 +103,8 @@ async fn trade(
             wait = wait.max(waited);
         }
         looks.push(Look {
-            wanted: orders.len() as f64,
-            open: exchange.sessions() as f64,
+            wanted: number(orders.len()),
+            open: number(exchange.sessions()),
             wait: wait.as_secs_f64() * 1_000.0,
         });
         // The pool keeps the last hundred.
@@ -110,6 +112,11 @@ async fn trade(
         decisions.extend(pool.decisions().into_iter().filter(|decision| decision.at > latest));
     }
     (looks, decisions)
+}
+
+/// A count, for a chart.
+fn number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
 }
 
 /// Draws the highest value of each tenth of an hour.

@@ -74,7 +74,9 @@ const PROMISES: &[(&str, &str)] = &[
         "P7",
         "`new` opens `min` connections, and the pool has as many places. `get` takes what is \
          idle, and opens nothing while every place is taken, up to `max` or not: it waits in \
-         the queue, at most `connection_timeout`. Only `Grow` makes a place.",
+         the queue, at most `connection_timeout`. Only `Grow` makes a place. If one of the \
+         first connections cannot be opened, `new` answers `Connect` or `Timeout`, and the \
+         others are closed again.",
     ),
     (
         "P8",
@@ -82,7 +84,8 @@ const PROMISES: &[(&str, &str)] = &[
          takes a sample and does what its controller makes of it; `sample` gives the one that \
          was taken last. `size` and `waiting` are of that moment, `in_use` is the most at one \
          moment since the sample before. Before the first, `sample` tells of `min` places and \
-         of nobody. To look at it changes nothing.",
+         of nobody. To look at it changes nothing. Samples that fell due during a growth are \
+         not made up for.",
     ),
     (
         "P9",

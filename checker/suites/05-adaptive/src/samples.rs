@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use adaptive_pool::{AdaptiveConfig, Sample};
+use adaptive_pool::{Action, AdaptiveConfig, Sample};
 use harness::tasks::all_home;
 use harness::{Case, clock, fail};
+use tokio::time::timeout;
 
 use crate::desk::{Desk, SLACK, between, ms, steady, story};
 use crate::words::sample_in_words;
@@ -80,6 +81,7 @@ fn samples_each_time() {
         all_home(traders).await;
     });
     none_at_once();
+    none_made_up_for();
     steadily();
 }
 
@@ -96,6 +98,35 @@ fn none_at_once() {
             "at 50 ms: two are lent out, and the first sample is due at 100 ms",
         );
         drop(held);
+    });
+}
+
+/// A growth that takes longer than ten samples is not followed by ten at once, of no time at all.
+fn none_made_up_for() {
+    story(async || {
+        let desk = Desk::open(between(1, 20)).await;
+        let held = desk.need("from a pool with an idle one").await;
+        desk.exchange.connect_takes(ms(1_030));
+        // Served at 60 and at 160 ms; the others go when the pool grows.
+        let patient = desk.traders(2, ms(100));
+        let impatient = async |desk: Desk| timeout(ms(220), desk.pool.get()).await.is_err();
+        desk.at(ms(2)).await;
+        let gone: Vec<_> = (1..=3).map(|_| desk.trader("a task", impatient)).collect();
+        desk.at(ms(60)).await;
+        drop(held);
+        all_home(gone).await;
+        all_home(patient).await;
+        desk.at(ms(1_230) + ms(205)).await;
+        let decisions = desk.decisions();
+        if let Some(early) =
+            decisions.iter().find(|decision| matches!(decision.action, Action::Shrink(_)))
+        {
+            fail(
+                "no `Shrink` by 1435 ms, with a sample each 100 ms and a shrink_after of 3: a growth \
+                 that began at 200 ms has ended at 1230 ms",
+                format!("{:?} at {}", early.action, clock(early.at)),
+            );
+        }
     });
 }
 

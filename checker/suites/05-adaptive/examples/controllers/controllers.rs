@@ -43,11 +43,9 @@ pub(crate) fn candidates() -> Vec<Candidate> {
 fn no_hysteresis(sample: &Sample) -> Action {
     let AdaptiveConfig { min, max, .. } = config();
     let wanted = (sample.in_use + sample.waiting).clamp(min, max);
-    if wanted > sample.size {
-        Action::Grow(wanted - sample.size)
-    } else if wanted < sample.size {
-        Action::Shrink(sample.size - wanted)
-    } else {
-        Action::Hold
+    match wanted.checked_sub(sample.size) {
+        Some(0) => Action::Hold,
+        Some(more) => Action::Grow(more),
+        None => Action::Shrink(sample.size - wanted),
     }
 }
