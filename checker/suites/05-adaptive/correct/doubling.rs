@@ -293,7 +293,7 @@ impl<M: AsyncManageConnection> Shared<M> {
                 told.decisions.pop_front();
             }
             let reason =
-                format!("{in_use} of {size} in use, {waiting} waiting, {mean_wait:?} each");
+                format!("{in_use} of {size} in use, {waiting} waiting, mean wait {mean_wait:?}");
             told.decisions.push_back(Decision { at, action, reason });
         }
     }

@@ -272,7 +272,7 @@ impl<M: AsyncManageConnection> Shared<M> {
         told.last = Some(sample);
         if action != Action::Hold {
             let reason =
-                format!("{in_use} of {size} in use, {waiting} waiting, {mean_wait:?} each");
+                format!("{in_use} of {size} in use, {waiting} waiting, mean wait {mean_wait:?}");
             told.decisions.push(Decision { at, action, reason });
             let too_many = told.decisions.len().saturating_sub(KEPT);
             told.decisions.drain(..too_many);

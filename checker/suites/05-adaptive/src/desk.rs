@@ -216,10 +216,10 @@ impl Desk {
     pub(crate) fn traders(&self, count: u32, hold: Duration) -> Vec<JoinHandle<Duration>> {
         let trade = async move |desk: Desk| {
             let asked = desk.now();
-            let held = desk.need("however long it takes").await;
+            let conn = desk.need("however long it takes").await;
             let waited = desk.now().saturating_sub(asked);
             sleep(hold).await;
-            drop(held);
+            drop(conn);
             waited
         };
         (1..=count).map(|number| self.trader(&format!("task {number}"), trade)).collect()

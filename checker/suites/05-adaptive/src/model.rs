@@ -96,15 +96,15 @@ impl<'a> Steered<'a> {
             .enumerate()
             .filter(|(index, (_, action))| *action != Action::Hold || *index == last)
             .collect();
-        let mut text = String::from("sample   size  in use  waiting  answer");
+        let mut rows = vec!["sample   size  in use  waiting  answer".to_owned()];
         let first = told.len().saturating_sub(SHOWN);
         if first > 0 {
-            text += &format!("\n… {first} decisions before these");
+            rows.push(format!("… {first} decisions before these"));
         }
         for (index, (Sample { size, in_use, waiting, .. }, action)) in &told[first..] {
             let number = index + 1;
-            text += &format!("\n{number:<6} {size:>6}  {in_use:>6}  {waiting:>7}  {action:?}");
+            rows.push(format!("{number:<6} {size:>6}  {in_use:>6}  {waiting:>7}  {action:?}"));
         }
-        text
+        rows.join("\n")
     }
 }

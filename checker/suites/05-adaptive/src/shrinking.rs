@@ -106,7 +106,9 @@ fn shrinks_what_is_idle() {
         let desk = Desk::open(between(2, 10)).await;
         desk.fill(10).await;
         let held = desk.need_all(6, "from a pool with ten idle ones").await;
-        held.iter().for_each(|one| desk.exchange.kill(one.id()));
+        for one in &held {
+            desk.exchange.kill(one.id());
+        }
         drop(held);
         let places =
             next_shrink(&desk, 5, "with six of ten connections broken, and nobody there").await;
@@ -174,7 +176,7 @@ fn a_rush_in_a_shrink() {
         let places = next_shrink(&desk, 4, "three idle samples after twenty came home").await;
         let left = 20_u32.saturating_sub(places);
         // Two idle samples more, and the third would make it shrink again.
-        let shrunk = desk.now() - SLACK;
+        let shrunk = desk.now().saturating_sub(SLACK);
         desk.at(shrunk + 2 * EVERY + ms(10)).await;
         let decided = desk.decisions().len();
         let left = left.min(desk.pool.status().size);

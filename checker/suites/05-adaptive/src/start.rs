@@ -7,7 +7,7 @@ use fixtures::exchange::Exchange;
 use harness::tasks::{all_home, ends};
 use harness::{Case, clock, fail, open_connections};
 
-use crate::desk::{Desk, between, ms, steady, story};
+use crate::desk::{Desk, SLACK, between, ms, steady, story};
 use crate::words::{outcome, told};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -142,6 +142,10 @@ fn begins_with_min() {
         }
         drop(held);
     });
+    // The second of three cannot be opened.
+    for hangs in [false, true] {
+        story(async || one_cannot_be_opened(hangs).await);
+    }
     // One that broke has left its place empty.
     story(async || {
         let desk = Desk::open(steady(2, 10)).await;
@@ -152,4 +156,47 @@ fn begins_with_min() {
         desk.expect_whole(2, "after one of two has broken").await;
         desk.expect_peak(2, ", with min 2, and one broke");
     });
+}
+
+/// `new` says so, and leaves nothing behind.
+async fn one_cannot_be_opened(hangs: bool) {
+    let exchange = Exchange::for_tasks();
+    harness::watch(exchange.log());
+    let (how, expected) =
+        if hangs { ("never answered", "Timeout") } else { ("refused", "Connect") };
+    let config = AdaptiveConfig { connection_timeout: ms(120), ..between(3, 9) };
+    // The second takes its turn when the first is there, or goes at the same time.
+    exchange.connect_takes(ms(10));
+    let manager = exchange.async_manager();
+    let new = AdaptivePool::new(manager, config);
+    let spoil = async {
+        tokio::time::sleep(ms(5)).await;
+        if hangs {
+            exchange.hang_next(9)
+        } else {
+            exchange.refuse_next(9)
+        };
+    };
+    let (result, ()) = ends("`AdaptivePool::new`", async { tokio::join!(new, spoil) }).await;
+    let told = match result {
+        Err(error) => told(&error),
+        // All three began at the same time, before anything went wrong.
+        Ok(pool) if exchange.attempts() == 3 && exchange.opened() == 3 => return drop(pool),
+        Ok(_) => "a pool".to_owned(),
+    };
+    if !told.starts_with(expected) {
+        fail(
+            format!(
+                "{expected} from `AdaptivePool::new` with min 3, when the second connect is {how}"
+            ),
+            told,
+        );
+    }
+    tokio::time::sleep(SLACK).await;
+    if exchange.sessions() > 0 {
+        fail(
+            format!("nothing to be left open when `new` has failed: the second connect is {how}"),
+            open_connections(exchange.sessions()),
+        );
+    }
 }

@@ -38,8 +38,9 @@ pub(crate) fn expect(config: &AdaptiveConfig, lines: &[Line], why: &str) -> Vec<
         actions.push(action);
         let expected = line.4;
         let is_right = match (expected, action) {
-            (Answer::Free, _) => true,
-            (Answer::Grow, Action::Grow(_)) | (Answer::Shrink, Action::Shrink(_)) => true,
+            (Answer::Free, _)
+            | (Answer::Grow, Action::Grow(_))
+            | (Answer::Shrink, Action::Shrink(_)) => true,
             (answer, action) => answer == Answer::Hold && action == Action::Hold,
         };
         if !is_right {
@@ -68,18 +69,17 @@ pub(crate) fn config_in_words(config: &AdaptiveConfig) -> String {
 /// The last lines up to the answer that was given last.
 pub(crate) fn drawn(lines: &[Line], actions: &[Action]) -> String {
     const SHOWN: usize = 8;
-    let mut text = String::from("sample   size  in use  waiting  mean wait  answer");
+    let mut rows = vec!["sample   size  in use  waiting  mean wait  answer".to_owned()];
     let first = actions.len().saturating_sub(SHOWN);
     if first > 0 {
-        text += &format!("\n… {first} before these");
+        rows.push(format!("… {first} before these"));
     }
     for (index, (line, action)) in lines.iter().zip(actions).enumerate().skip(first) {
         let (size, in_use, waiting, mean_wait, _) = line;
-        let wait = clock(*mean_wait);
-        text += &format!(
-            "\n{:<6} {size:>6}  {in_use:>6}  {waiting:>7}  {wait:>9}  {action:?}",
-            index + 1
-        );
+        let (number, wait) = (index + 1, clock(*mean_wait));
+        rows.push(format!(
+            "{number:<6} {size:>6}  {in_use:>6}  {waiting:>7}  {wait:>9}  {action:?}"
+        ));
     }
-    text
+    rows.join("\n")
 }

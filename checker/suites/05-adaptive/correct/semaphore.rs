@@ -1,0 +1,588 @@
+//! A pool made of a semaphore and a list: whoever holds a permit may hold a connection. Growing adds
+//! permits, shrinking forgets them; a plain list notes who waits.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use fixtures::AsyncManageConnection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use std::sync::Weak;
+
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep_until;
+
+/// How a pool finds its size.
+#[derive(Clone, Debug)]
+pub struct AdaptiveConfig {
+    /// The places that [`AdaptivePool::new`] begins with, a connection in each; never fewer.
+    /// Default 5.
+    pub min: u32,
+    /// Never more connections than this at once: idle, lent out, being opened or closed. Default 50.
+    pub max: u32,
+    /// The mean wait that is still good. Zero means that nobody should wait. Default 10 ms.
+    pub target_wait: Duration,
+    /// The time from one sample to the next. Default 1 s.
+    pub sample_every: Duration,
+    /// So many slow samples in a row, and the pool grows. Default 3.
+    pub grow_after: u32,
+    /// So many idle samples in a row, and the pool shrinks. Default 30.
+    pub shrink_after: u32,
+    /// How long [`AdaptivePool::get`] may take, and each attempt of the pool's own to open a
+    /// connection. Default 30 s.
+    pub connection_timeout: Duration,
+}
+
+impl Default for AdaptiveConfig {
+    fn default() -> Self {
+        Self {
+            min: 5,
+            max: 50,
+            target_wait: Duration::from_millis(10),
+            sample_every: Duration::from_secs(1),
+            grow_after: 3,
+            shrink_after: 30,
+            connection_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What the pool was like in the time from one sample to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The places that there are at its end.
+    pub size: u32,
+    /// The most connections that were lent out, or were being opened by a `get`, at one moment of it.
+    pub in_use: u32,
+    /// The tasks that wait for a connection at its end.
+    pub waiting: u32,
+    /// How long people waited, on average: everybody whose wait ended in that time, whatever he got,
+    /// with all of it; and everybody who still waits, with what he has waited so far. Zero if there
+    /// was nobody.
+    pub mean_wait: Duration,
+}
+
+/// What a [`Controller`] makes of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// So many places more.
+    Grow(u32),
+    /// So many places less.
+    Shrink(u32),
+    /// Leave it as it is.
+    Hold,
+}
+
+/// A [`Action::Grow`] or [`Action::Shrink`] of the pool's controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// When, since [`AdaptivePool::new`] returned.
+    pub at: Duration,
+    /// What was decided.
+    pub action: Action,
+    /// Why, in words for people.
+    pub reason: String,
+}
+
+/// Why there is no pool, or no connection.
+#[derive(Debug)]
+pub enum PoolError<E> {
+    /// The configuration cannot work, for this reason.
+    InvalidConfig(String),
+    /// There was no connection in time.
+    Timeout,
+    /// A connection could not be opened.
+    Connect(E),
+    /// The pool has been closed.
+    Closed,
+}
+
+impl<E: fmt::Display> fmt::Display for PoolError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidConfig(reason) => write!(f, "the configuration cannot work: {reason}"),
+            Self::Timeout => f.write_str("there was no connection in time"),
+            Self::Connect(error) => write!(f, "a connection could not be opened: {error}"),
+            Self::Closed => f.write_str("the pool is closed"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for PoolError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connect(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What a pool looks like at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The places that there are. One is empty if its connection has broken and nobody has asked
+    /// for another one yet.
+    pub size: u32,
+    /// Connections that wait for somebody to take them.
+    pub idle: u32,
+    /// Connections that are lent out, or that a `get` is just opening.
+    pub in_use: u32,
+    /// Tasks that wait for a connection.
+    pub waiting: u32,
+}
+
+/// A pool of connections that grows and shrinks with its load. Cloning it is cheap and gives another
+/// handle to the same pool.
+pub struct AdaptivePool<M: AsyncManageConnection> {
+    shared: Arc<Shared<M>>,
+}
+
+impl<M: AsyncManageConnection> Clone for AdaptivePool<M> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+// ---- The controller: yours. ---------------------------------------------------------------------
+
+/// Decides on the size of a pool. It knows no clock and no pool: samples in, actions out.
+///
+/// A sample is *slow* if its `mean_wait` is above `target_wait`. It is *idle* if it is not slow, nobody
+/// waits, and less than half of the places were in use. All others are fine.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    config: AdaptiveConfig,
+    slow: u32,
+    idle: u32,
+}
+
+impl Controller {
+    /// A controller that has seen nothing yet, for a configuration that [`AdaptivePool::new`] would
+    /// take.
+    pub fn new(config: AdaptiveConfig) -> Self {
+        Self { config, slow: 0, idle: 0 }
+    }
+
+    /// What to do after this sample, which follows on those before.
+    ///
+    /// Grows at the sample that makes `grow_after` slow ones in a row, in proportion to what is
+    /// missing, up to `max` places. Shrinks at the one that makes `shrink_after` idle ones in a row,
+    /// down to `min` places and never below what was in use. Holds at all others.
+    pub fn observe(&mut self, sample: &Sample) -> Action {
+        let Sample { size, in_use, waiting, mean_wait } = *sample;
+        let slow = mean_wait > self.config.target_wait;
+        let idle = !slow && waiting == 0 && size.saturating_sub(in_use) > in_use;
+        let AdaptiveConfig { min, max, grow_after, shrink_after, .. } = self.config;
+        self.slow = if slow { self.slow.saturating_add(1) } else { 0 };
+        self.idle = if idle { self.idle.saturating_add(1) } else { 0 };
+        if self.slow >= grow_after && size < max {
+            self.slow = 0;
+            // A fourth more than those who wait, but no more than twice what there is.
+            let more = waiting.saturating_add(waiting / 4).min(in_use.saturating_add(waiting));
+            return Action::Grow(more.clamp(1, max - size));
+        }
+        if self.idle >= shrink_after && size > min {
+            self.idle = 0;
+            let spare = size - in_use.max(min);
+            return Action::Shrink(spare.div_ceil(3));
+        }
+        Action::Hold
+    }
+}
+
+// ---- The sampling: yours. -----------------------------------------------------------------------
+
+/// What the sampling has to remember. The pool has it beside its own state, as `shared.sampling`.
+#[derive(Default)]
+struct Sampling {
+    told: Mutex<Told>,
+    /// Under a lock of tokio's, for `close` holds it while it waits for the task.
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What there is to tell of the sampling.
+#[derive(Default)]
+struct Told {
+    last: Option<Sample>,
+    /// The latest at the back.
+    decisions: VecDeque<Decision>,
+}
+
+/// More decisions than this are not kept.
+const KEPT: usize = 100;
+
+/// Some thirty years: no clock can count up to `Duration::MAX`.
+const FAR: Duration = Duration::from_hours(270_000);
+
+impl<M: AsyncManageConnection> Shared<M> {
+    /// Takes a sample every `sample_every`, and does what the controller makes of it. A growth under
+    /// way is waited for: what it opens would only be asked for once more.
+    ///
+    /// While it sleeps it holds the pool by a `Weak` only: else no pool would ever end that nobody
+    /// closes.
+    async fn adapt(pool: Weak<Self>, config: AdaptiveConfig, began: Instant) {
+        let every = config.sample_every.min(FAR);
+        let mut controller = Controller::new(config);
+        let mut next = began;
+        loop {
+            // What falls due during a growth is not made up for.
+            next = (next + every).max(Instant::now());
+            sleep_until(next).await;
+            let Some(shared) = pool.upgrade() else { return };
+            let sample = shared.take_sample();
+            let action = controller.observe(&sample);
+            shared.tell(began.elapsed(), sample, action);
+            match action {
+                Action::Grow(places) => shared.grow_by(places).await,
+                Action::Shrink(places) => {
+                    // As many as are idle.
+                    (0..places).all(|_| shared.shrink());
+                }
+                Action::Hold => {}
+            }
+        }
+    }
+
+    /// The sample that ends now; another one begins.
+    fn take_sample(&self) -> Sample {
+        let now = Instant::now();
+        let mut state = self.state();
+        let begins = Window { busiest: state.in_use, ..Window::default() };
+        let Window { ended, waited, busiest } = mem::replace(&mut state.window, begins);
+        let so_far: Duration = state.waiting.values().map(|&since| now - since).sum();
+        let waiting = count(state.waiting.len());
+        let mean_wait = (waited + so_far).checked_div(ended + waiting).unwrap_or_default();
+        Sample { size: state.places, in_use: busiest, waiting, mean_wait }
+    }
+
+    fn tell(&self, at: Duration, sample: Sample, action: Action) {
+        let Sample { size, in_use, waiting, mean_wait } = sample;
+        let mut told = self.told();
+        told.last = Some(sample);
+        if action != Action::Hold {
+            if told.decisions.len() == KEPT {
+                told.decisions.pop_front();
+            }
+            let reason =
+                format!("{in_use} of {size} in use, {waiting} waiting, mean wait {mean_wait:?}");
+            told.decisions.push_back(Decision { at, action, reason });
+        }
+    }
+
+    /// Opens so many connections, all at the same time.
+    async fn grow_by(self: &Arc<Self>, places: u32) {
+        // A task for each: one that panics or hangs takes no other with it. They end with the set.
+        let mut opening = JoinSet::new();
+        for _ in 0..places {
+            let shared = Arc::clone(self);
+            opening.spawn(async move { shared.grow().await });
+        }
+        while opening.join_next().await.is_some() {}
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.sampling.told.lock().expect("nobody panics with this lock")
+    }
+}
+
+impl<M: AsyncManageConnection> Shared<M> {
+    /// One place more, with a connection in it, which goes to the task that has waited longest, or is
+    /// idle. Says whether it came to that: if the connection cannot be opened in `connection_timeout`,
+    /// or the pool is closed, there is no place more, and nobody has noticed.
+    async fn grow(self: &Arc<Self>) -> bool {
+        // The place is made for what is there: a connect that fails, panics or is given up leaves
+        // nothing to be undone.
+        let opened = timeout(self.config.connection_timeout, self.manager.connect()).await;
+        let Ok(Ok(conn)) = opened else { return false };
+        let mut state = self.state();
+        if state.closed {
+            drop(state);
+            return false;
+        }
+        state.places += 1;
+        state.idle.push_back(conn);
+        drop(state);
+        self.permits.add_permits(1);
+        true
+    }
+
+    /// One place less: an empty one, else that of the connection that has been idle longest, which is
+    /// closed. Says whether it came to that: what is lent out stays.
+    fn shrink(&self) -> bool {
+        let Ok(permit) = self.permits.try_acquire() else { return false };
+        permit.forget();
+        let mut state = self.state();
+        state.places -= 1;
+        // There are no fewer permits than idle connections; without one, the place was empty.
+        let conn = state.idle.pop_front();
+        drop(state);
+        drop(conn);
+        true
+    }
+}
+
+impl<M: AsyncManageConnection> AdaptivePool<M> {
+    /// A pool over `manager`, with `min` connections open and idle, and a task that takes a sample
+    /// every `sample_every`, for the first time one `sample_every` from now.
+    ///
+    /// # Errors
+    /// [`PoolError::InvalidConfig`], before anything is opened, if `min`, `sample_every`, `grow_after`,
+    /// `shrink_after` or `connection_timeout` is zero, or if `min` is above `max`.
+    /// [`PoolError::Connect`] or [`PoolError::Timeout`] if one of the first connections could not be
+    /// opened; those that were are closed again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn new(manager: M, config: AdaptiveConfig) -> Result<Self, PoolError<M::Error>> {
+        let AdaptiveConfig { min, max, sample_every, grow_after, shrink_after, .. } = config;
+        let zero_times = [sample_every, config.connection_timeout].contains(&Duration::ZERO);
+        if zero_times || [min, grow_after, shrink_after].contains(&0) || min > max {
+            let reason = format!("a zero where none can be, or min above max, in {config:?}");
+            return Err(PoolError::InvalidConfig(reason));
+        }
+        let pool = Self::fixed(manager, config.clone()).await?;
+        let task = Shared::adapt(Arc::downgrade(&pool.shared), config, Instant::now());
+        *pool.shared.sampling.task.lock().await = Some(tokio::spawn(task));
+        Ok(pool)
+    }
+
+    /// The sample that was taken last; before the first, the pool's size and nothing else. Looking at
+    /// it changes nothing.
+    pub fn sample(&self) -> Sample {
+        let last = self.shared.told().last;
+        last.unwrap_or_else(|| Sample {
+            size: self.status().size,
+            in_use: 0,
+            waiting: 0,
+            mean_wait: Duration::ZERO,
+        })
+    }
+
+    /// What was decided so far, the latest at the end: each `Grow` and `Shrink`, and no `Hold`. Only
+    /// the last 100 are kept.
+    pub fn decisions(&self) -> Vec<Decision> {
+        self.shared.told().decisions.iter().cloned().collect()
+    }
+
+    /// Closes the pool: what is idle, and what is lent out when it comes back. Whoever waits for a
+    /// connection, or asks later, gets [`PoolError::Closed`]. No sample is taken any more and nothing
+    /// is opened when this returns, also for one who closes it again meanwhile, or after a `close` that
+    /// was dropped half-way; what was just being opened is given up. Closing it once more does nothing.
+    pub async fn close(&self) {
+        self.shared.shut();
+        // The handle stays in its place until the task has ended: a second `close` waits here, and
+        // one that is dropped half-way leaves the waiting to the next.
+        let mut task = self.shared.sampling.task.lock().await;
+        if let Some(running) = task.as_mut() {
+            running.abort();
+            let _ = running.await;
+        }
+        *task = None;
+    }
+}
+
+// ---- The pool: a semaphore and a list. ------------------------------------------------------------
+
+/// A connection on loan. It derefs to the connection; dropping it gives the connection back.
+pub struct PooledConnection<M: AsyncManageConnection> {
+    conn: Option<M::Connection>,
+    loan: Loan<M>,
+}
+
+/// A permit that somebody holds, and that counts as in use. It is given back when it is dropped.
+struct Loan<M: AsyncManageConnection> {
+    shared: Arc<Shared<M>>,
+    /// Given back after everything else.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<M: AsyncManageConnection> Drop for Loan<M> {
+    fn drop(&mut self) {
+        self.shared.state().in_use -= 1;
+        drop(self.permit.take());
+    }
+}
+
+impl<M: AsyncManageConnection> Drop for PooledConnection<M> {
+    fn drop(&mut self) {
+        let shared = &self.loan.shared;
+        let Some(mut conn) = self.conn.take() else { return };
+        if shared.manager.has_broken(&mut conn) {
+            return;
+        }
+        let mut state = shared.state();
+        if state.closed {
+            drop(state);
+            drop(conn);
+        } else {
+            state.idle.push_back(conn);
+        }
+    }
+}
+
+struct Shared<M: AsyncManageConnection> {
+    manager: M,
+    config: AdaptiveConfig,
+    permits: Arc<Semaphore>,
+    state: Mutex<State<M>>,
+    sampling: Sampling,
+}
+
+struct State<M: AsyncManageConnection> {
+    idle: VecDeque<M::Connection>,
+    places: u32,
+    in_use: u32,
+    /// Since when people wait.
+    waiting: BTreeMap<u64, Instant>,
+    next_ticket: u64,
+    closed: bool,
+    window: Window,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    ended: u32,
+    waited: Duration,
+    busiest: u32,
+}
+
+/// Somebody who waits; dropped when he waits no longer.
+struct Waits<M: AsyncManageConnection> {
+    ticket: u64,
+    shared: Arc<Shared<M>>,
+}
+
+impl<M: AsyncManageConnection> Drop for Waits<M> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        if let Some(since) = state.waiting.remove(&self.ticket) {
+            state.window.ended += 1;
+            state.window.waited += since.elapsed();
+        }
+    }
+}
+
+impl<M: AsyncManageConnection> Shared<M> {
+    fn state(&self) -> MutexGuard<'_, State<M>> {
+        self.state.lock().expect("nobody panics with this lock")
+    }
+
+    fn lend(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Loan<M> {
+        let mut state = self.state();
+        state.in_use += 1;
+        state.window.busiest = state.window.busiest.max(state.in_use);
+        drop(state);
+        Loan { shared: Arc::clone(self), permit: Some(permit) }
+    }
+
+    /// A permit: at once, or when it is this task's turn.
+    async fn turn(self: &Arc<Self>) -> Result<Loan<M>, PoolError<M::Error>> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            self.state().window.ended += 1;
+            return Ok(self.lend(permit));
+        }
+        let waits = {
+            let mut state = self.state();
+            let ticket = state.next_ticket;
+            state.next_ticket += 1;
+            state.waiting.insert(ticket, Instant::now());
+            Waits { ticket, shared: Arc::clone(self) }
+        };
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| PoolError::Closed)?;
+        drop(waits);
+        Ok(self.lend(permit))
+    }
+
+    /// Closes what is idle, tells those who wait, and lets nobody in any more.
+    fn shut(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        let idle = mem::take(&mut state.idle);
+        drop(state);
+        self.permits.close();
+        drop(idle);
+    }
+}
+
+impl<M: AsyncManageConnection> AdaptivePool<M> {
+    /// A pool of `min` places with an idle connection in each, whose number nobody changes.
+    async fn fixed(manager: M, config: AdaptiveConfig) -> Result<Self, PoolError<M::Error>> {
+        let AdaptiveConfig { min, connection_timeout, .. } = config;
+        let mut idle = VecDeque::new();
+        for _ in 0..min {
+            let opened = timeout(connection_timeout, manager.connect()).await;
+            let opened = opened.map_err(|_| PoolError::Timeout)?.map_err(PoolError::Connect)?;
+            idle.push_back(opened);
+        }
+        let state = Mutex::new(State {
+            idle,
+            places: min,
+            in_use: 0,
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
+            closed: false,
+            window: Window::default(),
+        });
+        let permits = Arc::new(Semaphore::new(min as usize));
+        let sampling = Sampling::default();
+        Ok(Self { shared: Arc::new(Shared { manager, config, permits, state, sampling }) })
+    }
+
+    /// Takes a connection: an idle one; else a new one, if a place is empty because its connection
+    /// has broken; else the first that comes back or is opened as the pool grows, in the order of
+    /// asking. Cancelling it loses nothing.
+    ///
+    /// # Errors
+    /// [`PoolError::Timeout`] after `connection_timeout`, [`PoolError::Connect`] when a new
+    /// connection could not be opened, [`PoolError::Closed`] when the pool is or becomes closed.
+    pub async fn get(&self) -> Result<PooledConnection<M>, PoolError<M::Error>> {
+        if self.shared.state().closed {
+            return Err(PoolError::Closed);
+        }
+        let take = async {
+            let loan = self.shared.turn().await?;
+            loop {
+                let idle = self.shared.state().idle.pop_back();
+                let Some(mut conn) = idle else { break };
+                if !self.shared.manager.has_broken(&mut conn) {
+                    return Ok(PooledConnection { conn: Some(conn), loan });
+                }
+            }
+            let conn = self.shared.manager.connect().await.map_err(PoolError::Connect)?;
+            Ok(PooledConnection { conn: Some(conn), loan })
+        };
+        let limit = self.shared.config.connection_timeout;
+        timeout(limit, take).await.unwrap_or(Err(PoolError::Timeout))
+    }
+
+    /// What the pool looks like now. Never waits.
+    pub fn status(&self) -> Status {
+        let state = self.shared.state();
+        let (idle, waiting) = (count(state.idle.len()), count(state.waiting.len()));
+        Status { size: state.places, idle, in_use: state.in_use, waiting }
+    }
+}
+
+impl<M: AsyncManageConnection> Deref for PooledConnection<M> {
+    type Target = M::Connection;
+
+    fn deref(&self) -> &M::Connection {
+        self.conn.as_ref().expect("there until it is dropped")
+    }
+}
+
+impl<M: AsyncManageConnection> DerefMut for PooledConnection<M> {
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        self.conn.as_mut().expect("there until it is dropped")
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).expect("fewer than 2^32")
+}
