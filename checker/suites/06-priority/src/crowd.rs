@@ -222,7 +222,7 @@ impl Crowd {
             self.gets.push(Some(get));
         }
         drop(entered);
-        self.settle();
+        self.settle(times);
     }
 
     /// Here and there in the queue, one leaves.
@@ -234,7 +234,7 @@ impl Crowd {
             drop(waiting.find_map(Option::take));
         }
         drop(entered);
-        self.settle();
+        self.settle(times);
     }
 
     /// The connection comes back, and the first of those who wait gets it.
@@ -251,7 +251,7 @@ impl Crowd {
             for _ in 0..10 {
                 if let Some(Poll::Pending) = answer {
                     // A pool with tasks of its own has to run them.
-                    self.settle();
+                    self.settle(1);
                     let _entered = self.runtime.enter();
                     answer = self.gets[self.first].as_mut().map(poll);
                 }
@@ -271,10 +271,10 @@ impl Crowd {
         }
     }
 
-    /// Lets tasks of the pool's own run.
-    fn settle(&self) {
+    /// Lets tasks of the pool's own run, which have so much to do.
+    fn settle(&self, times: usize) {
         self.runtime.block_on(async {
-            for _ in 0..8 {
+            for _ in 0..8 + times / 32 {
                 yield_now().await;
             }
         });

@@ -1,14 +1,17 @@
 //! A real runtime with several threads: P23.
 
+use std::hint::spin_loop;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fixtures::exchange::Exchange;
 use harness::tasks::{Patience, ends_in_real_time, joined, nowhere_else};
 use harness::{Case, fail};
 use priority_pool::{Priority, PriorityConfig, PriorityConnection, PriorityPool, Status};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, yield_now};
 
 use crate::desk::up_to;
@@ -96,6 +99,7 @@ fn serves_a_thousand_tasks() {
         }
         expect_whole(&pool).await;
     });
+    duels(&runtime);
 }
 
 type Pool = PriorityPool<Gated>;
@@ -163,5 +167,97 @@ impl Trader {
 async fn turns(times: usize) {
     for _ in 0..times {
         yield_now().await;
+    }
+}
+
+/// How often two threads meet, unless the machine is so busy that it takes longer than this.
+const DUELS: usize = 20_000;
+const DUELS_TAKE: Duration = Duration::from_secs(1);
+
+/// Two threads and one connection: one gives it back while the other asks, or goes away.
+fn duels(runtime: &Runtime) {
+    let exchange = Exchange::for_tasks();
+    let manager = Gated { manager: exchange.async_manager(), gate: Gate::default() };
+    let entered = runtime.enter();
+    let pool = match PriorityPool::new(manager, up_to(1)) {
+        Ok(pool) => pool,
+        Err(error) => fail("`PriorityPool::new` to succeed", told(&error)),
+    };
+    drop(entered);
+    // It is lent out; it comes back; it has been looked for.
+    let over = AtomicBool::new(false);
+    let meets = [Meeting::default(), Meeting::default(), Meeting::default()];
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            harness::guarded(|| {
+                for round in 0.. {
+                    let held = must_have(runtime, &pool, "that the other thread gave back");
+                    meets[0].comes(round);
+                    meets[1].comes(round);
+                    drop(held);
+                    meets[2].comes(round);
+                    if over.load(Ordering::Acquire) {
+                        break;
+                    }
+                }
+            });
+        });
+        let began = Instant::now();
+        for round in 0.. {
+            meets[0].comes(round);
+            // Every other time it has asked before, and leaves at the moment of the return.
+            if round % 2 == 0 {
+                meets[1].comes(round);
+                drop(must_have(runtime, &pool, "given back at the moment of asking"));
+            } else {
+                asks_and_leaves(runtime, &pool, || meets[1].comes(round));
+            }
+            let last = round + 1 == DUELS || began.elapsed() > DUELS_TAKE;
+            over.store(last, Ordering::Release);
+            meets[2].comes(round);
+            if last {
+                break;
+            }
+        }
+    });
+}
+
+/// Polls a `get` once, and drops it at the moment at which the other one comes.
+fn asks_and_leaves(runtime: &Runtime, pool: &Pool, comes: impl FnOnce()) {
+    let mut get = Box::pin(pool.get(Priority::Critical));
+    let entered = runtime.enter();
+    let first = get.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    comes();
+    drop((first, get));
+    drop(entered);
+}
+
+/// A connection that is there, or comes back at this moment.
+fn must_have(runtime: &Runtime, pool: &Pool, which: &str) -> PriorityConnection<Gated> {
+    let get = pool.get(Priority::Normal);
+    let got = ends_in_real_time(Patience::new(PATIENCE), get, async || false);
+    match runtime.block_on(got) {
+        Ok(Ok(held)) => held,
+        Ok(Err(error)) => fail(format!("a connection {which}"), told(&error)),
+        Err(late) => fail(
+            format!("a connection {which}: two threads share one, and nobody holds it"),
+            format!("{late}"),
+        ),
+    }
+}
+
+/// Where two threads meet: neither goes on before the other has come.
+#[derive(Default)]
+struct Meeting(AtomicUsize);
+
+impl Meeting {
+    fn comes(&self, round: usize) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        let mut looks = 0;
+        while self.0.load(Ordering::Acquire) < 2 * (round + 1) {
+            looks += 1;
+            // Whoever waits for long waits for a core.
+            if looks % 1_000 == 0 { thread::yield_now() } else { spin_loop() }
+        }
     }
 }

@@ -208,6 +208,19 @@ fn nobody_starves() {
                    when no critical one waited";
         rush.expect_steady("C1 N1 C2 C3 N2 C4", why).await;
     });
+    // In a row, whether or not the critical queue ran empty in between.
+    story(async || {
+        let mut rush = Rush::at_desk(limit(2)).await;
+        let held = rush.desk.need_all(1, "from a new pool").await;
+        rush.ask("N1 N2 C1");
+        for (code, later) in [("C2", 5), ("C3", 6), ("C4", 7)] {
+            rush.asks(RETURN + ms(later), code);
+        }
+        rush.begin(held).await;
+        let why = "with starvation_limit 2: critical 1 was served alone, the others came before it \
+                   gave back";
+        rush.expect_steady("C1 C2 N1 C3 C4 N2", why).await;
+    });
     // One count for all connections.
     story(async || {
         let config = PriorityConfig { max_connections: 2, ..limit(2) };
