@@ -235,7 +235,7 @@ fn asks_and_leaves(runtime: &Runtime, pool: &Pool, comes: impl FnOnce()) {
 /// A connection that is there, or comes back at this moment.
 fn must_have(runtime: &Runtime, pool: &Pool, which: &str) -> PriorityConnection<Gated> {
     let get = pool.get(Priority::Normal);
-    let got = ends_in_real_time(Patience::new(PATIENCE), get, async || false);
+    let got = ends_in_real_time(Patience::new(PATIENCE), Box::pin(get), &nowhere_else);
     match runtime.block_on(got) {
         Ok(Ok(held)) => held,
         Ok(Err(error)) => fail(format!("a connection {which}"), told(&error)),
