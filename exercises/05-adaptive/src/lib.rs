@@ -173,7 +173,7 @@ impl Controller {
     /// missing, up to `max` places. Shrinks at the one that makes `shrink_after` idle ones in a row,
     /// down to `min` places and never below what was in use. Holds at all others.
     pub fn observe(&mut self, sample: &Sample) -> Action {
-        todo!("count slow and idle samples in a row, and decide (P2 to P6, P14, P15)")
+        todo!("count slow and idle samples in a row, and decide (P2 to P6, P15, P16)")
     }
 }
 
@@ -190,7 +190,7 @@ impl<M: AsyncManageConnection> Shared<M> {
     /// idle. Says whether it came to that: if the connection cannot be opened in `connection_timeout`,
     /// or the pool is closed, there is no place more, and nobody has noticed.
     async fn grow(self: &Arc<Self>) -> bool {
-        todo!("open a connection, then make a place for it (P10, P17)")
+        todo!("open a connection, then make a place for it (P10, P18)")
     }
 
     /// One place less: an empty one, else that of the connection that has been idle longest, which is

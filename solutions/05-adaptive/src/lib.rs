@@ -189,7 +189,7 @@ impl Controller {
     /// missing, up to `max` places. Shrinks at the one that makes `shrink_after` idle ones in a row,
     /// down to `min` places and never below what was in use. Holds at all others.
     pub fn observe(&mut self, sample: &Sample) -> Action {
-        // answer: count slow and idle samples in a row, and decide (P2 to P6, P14, P15)
+        // answer: count slow and idle samples in a row, and decide (P2 to P6, P15, P16)
         let AdaptiveConfig { min, max, target_wait, grow_after, shrink_after, .. } = self.config;
         let Sample { size, in_use, waiting, mean_wait } = *sample;
         let slow = mean_wait > target_wait;
@@ -323,7 +323,7 @@ impl<M: AsyncManageConnection> Shared<M> {
     /// idle. Says whether it came to that: if the connection cannot be opened in `connection_timeout`,
     /// or the pool is closed, there is no place more, and nobody has noticed.
     async fn grow(self: &Arc<Self>) -> bool {
-        // answer: open a connection, then make a place for it (P10, P17)
+        // answer: open a connection, then make a place for it (P10, P18)
         // The place is made for what is there: a connect that fails, panics or is given up leaves
         // nothing to be undone.
         let opened = timeout(self.config.connection_timeout, self.manager.connect()).await;

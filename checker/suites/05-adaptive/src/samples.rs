@@ -116,13 +116,13 @@ fn none_made_up_for() {
         drop(held);
         all_home(gone).await;
         all_home(patient).await;
-        desk.at(ms(1_230) + ms(205)).await;
+        desk.at(ms(1_230) + ms(105)).await;
         let decisions = desk.decisions();
         if let Some(early) =
             decisions.iter().find(|decision| matches!(decision.action, Action::Shrink(_)))
         {
             fail(
-                "no `Shrink` by 1435 ms, with a sample each 100 ms and a shrink_after of 3: a growth \
+                "no `Shrink` by 1335 ms, with a sample each 100 ms and a shrink_after of 3: a growth \
                  that began at 200 ms has ended at 1230 ms",
                 format!("{:?} at {}", early.action, clock(early.at)),
             );
