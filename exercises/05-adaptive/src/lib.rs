@@ -173,7 +173,7 @@ impl Controller {
     /// missing, up to `max` places. Shrinks at the one that makes `shrink_after` idle ones in a row,
     /// down to `min` places and never below what was in use. Holds at all others.
     pub fn observe(&mut self, sample: &Sample) -> Action {
-        todo!("count slow and idle samples in a row, and decide (P2 to P6, P14, P15)")
+        todo!("count slow and idle samples in a row, and decide (P2 to P6, P15, P16)")
     }
 }
 
@@ -190,7 +190,7 @@ impl<M: AsyncManageConnection> Shared<M> {
     /// idle. Says whether it came to that: if the connection cannot be opened in `connection_timeout`,
     /// or the pool is closed, there is no place more, and nobody has noticed.
     async fn grow(self: &Arc<Self>) -> bool {
-        todo!("open a connection, then make a place for it (P10, P17)")
+        todo!("open a connection, then make a place for it (P10, P18)")
     }
 
     /// One place less: an empty one, else that of the connection that has been idle longest, which is
@@ -229,9 +229,10 @@ impl<M: AsyncManageConnection> AdaptivePool<M> {
     }
 
     /// Closes the pool: what is idle, and what is lent out when it comes back. Whoever waits for a
-    /// connection, or asks later, gets [`PoolError::Closed`]. No sample is taken any more and nothing
-    /// is opened when this returns, also for one who closes it again meanwhile, or after a `close` that
-    /// was dropped half-way; what was just being opened is given up. Closing it once more does nothing.
+    /// connection, or asks later, gets [`PoolError::Closed`], even if this is dropped half-way. When it
+    /// returns, no task of the pool is left: no sample is taken any more, and what was just being
+    /// opened is given up. That holds for each of two that close it at the same time, and for one after
+    /// a `close` that was dropped half-way. Closing it once more does nothing.
     pub async fn close(&self) {
         todo!("close the pool with `Shared::shut`, and end the samples (P13)")
     }
