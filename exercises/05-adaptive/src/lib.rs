@@ -229,9 +229,10 @@ impl<M: AsyncManageConnection> AdaptivePool<M> {
     }
 
     /// Closes the pool: what is idle, and what is lent out when it comes back. Whoever waits for a
-    /// connection, or asks later, gets [`PoolError::Closed`]. No sample is taken any more and nothing
-    /// is opened when this returns, also for one who closes it again meanwhile, or after a `close` that
-    /// was dropped half-way; what was just being opened is given up. Closing it once more does nothing.
+    /// connection, or asks later, gets [`PoolError::Closed`], even if this is dropped half-way. When it
+    /// returns, no task of the pool is left: no sample is taken any more, and what was just being
+    /// opened is given up. That holds for each of two that close it at the same time, and for one after
+    /// a `close` that was dropped half-way. Closing it once more does nothing.
     pub async fn close(&self) {
         todo!("close the pool with `Shared::shut`, and end the samples (P13)")
     }

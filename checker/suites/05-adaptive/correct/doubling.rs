@@ -255,10 +255,19 @@ impl<M: AsyncManageConnection> Shared<M> {
                 Action::Grow(places) => {
                     let mut opening = Shared::opening(&shared, places);
                     loop {
-                        tokio::select! {
+                        let ends = tokio::select! {
                             biased;
-                            _ = end.wait_for(|end| *end) => return,
-                            opened = opening.join_next() => if opened.is_none() { break },
+                            _ = end.wait_for(|end| *end) => true,
+                            opened = opening.join_next() => {
+                                if opened.is_none() {
+                                    break;
+                                }
+                                false
+                            }
+                        };
+                        if ends {
+                            // Dropping the set would only ask its tasks to end.
+                            return opening.shutdown().await;
                         }
                     }
                 }
@@ -280,7 +289,8 @@ impl<M: AsyncManageConnection> Shared<M> {
         let Window { ended, waited, busiest } = mem::replace(&mut state.window, begins);
         let so_far: Duration = state.waiting.values().map(|waiting| now - waiting.since).sum();
         let waiting = count(state.waiting.len());
-        let mean_wait = (waited + so_far).checked_div(ended + waiting).unwrap_or_default();
+        let everybody = ended.saturating_add(waiting);
+        let mean_wait = (waited + so_far).checked_div(everybody).unwrap_or_default();
         Sample { size: state.places, in_use: busiest, waiting, mean_wait }
     }
 
@@ -401,9 +411,10 @@ impl<M: AsyncManageConnection> AdaptivePool<M> {
     }
 
     /// Closes the pool: what is idle, and what is lent out when it comes back. Whoever waits for a
-    /// connection, or asks later, gets [`PoolError::Closed`]. No sample is taken any more and nothing
-    /// is opened when this returns, also for one who closes it again meanwhile, or after a `close` that
-    /// was dropped half-way; what was just being opened is given up. Closing it once more does nothing.
+    /// connection, or asks later, gets [`PoolError::Closed`], even if this is dropped half-way. When it
+    /// returns, no task of the pool is left: no sample is taken any more, and what was just being
+    /// opened is given up. That holds for each of two that close it at the same time, and for one after
+    /// a `close` that was dropped half-way. Closing it once more does nothing.
     pub async fn close(&self) {
         self.shared.shut();
         self.shared.sampling.end.send_replace(true);

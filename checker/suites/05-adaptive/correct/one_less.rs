@@ -203,6 +203,9 @@ struct Sampling {
     told: Mutex<Told>,
     /// Under a lock of tokio's, for `close` holds it while it waits for the task.
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// The tasks that open connections for a `Grow`. Dropping a set only asks its tasks to end; here
+    /// `close` finds them, and waits until they have.
+    opening: tokio::sync::Mutex<JoinSet<bool>>,
 }
 
 /// What there is to tell of the sampling.
@@ -262,7 +265,8 @@ impl<M: AsyncManageConnection> Shared<M> {
         let Window { ended, waited, busiest } = mem::replace(&mut state.window, begins);
         let so_far: Duration = state.waiting.values().map(|waiting| now - waiting.since).sum();
         let waiting = count(state.waiting.len());
-        let mean_wait = (waited + so_far).checked_div(ended + waiting).unwrap_or_default();
+        let everybody = ended.saturating_add(waiting);
+        let mean_wait = (waited + so_far).checked_div(everybody).unwrap_or_default();
         Sample { size: state.places, in_use: busiest, waiting, mean_wait }
     }
 
@@ -281,8 +285,8 @@ impl<M: AsyncManageConnection> Shared<M> {
 
     /// Opens so many connections, all at the same time.
     async fn grow_by(self: &Arc<Self>, places: u32) {
-        // A task for each: one that panics or hangs takes no other with it. They end with the set.
-        let mut opening = JoinSet::new();
+        // A task for each: one that panics or hangs takes no other with it.
+        let mut opening = self.sampling.opening.lock().await;
         for _ in 0..places {
             let shared = Arc::clone(self);
             opening.spawn(async move { shared.grow().await });
@@ -378,9 +382,10 @@ impl<M: AsyncManageConnection> AdaptivePool<M> {
     }
 
     /// Closes the pool: what is idle, and what is lent out when it comes back. Whoever waits for a
-    /// connection, or asks later, gets [`PoolError::Closed`]. No sample is taken any more and nothing
-    /// is opened when this returns, also for one who closes it again meanwhile, or after a `close` that
-    /// was dropped half-way; what was just being opened is given up. Closing it once more does nothing.
+    /// connection, or asks later, gets [`PoolError::Closed`], even if this is dropped half-way. When it
+    /// returns, no task of the pool is left: no sample is taken any more, and what was just being
+    /// opened is given up. That holds for each of two that close it at the same time, and for one after
+    /// a `close` that was dropped half-way. Closing it once more does nothing.
     pub async fn close(&self) {
         self.shared.shut();
         // The handle stays in its place until the task has ended: a second `close` waits here, and
@@ -391,6 +396,8 @@ impl<M: AsyncManageConnection> AdaptivePool<M> {
             let _ = running.await;
         }
         *task = None;
+        // It left behind what it was opening: these tasks are ended here, and waited for.
+        self.shared.sampling.opening.lock().await.shutdown().await;
     }
 }
 

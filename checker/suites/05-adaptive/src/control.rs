@@ -144,6 +144,14 @@ fn a_spike_holds() {
     expect(&config, &lines, "no three slow ones in a row");
     let lines = [SLOW, SLOW, IDLE, SLOW, SLOW, IDLE, SLOW];
     expect(&config, &lines, "no three slow ones in a row, for an idle one came between them");
+    // At `min` nothing comes of an idle one, and it ends the row all the same.
+    let (short, quiet) = ((2, 2, 3, ms(50), Hold), (2, 0, 0, ms(0), Hold));
+    let lines = [short, short, quiet, short, short, quiet, short];
+    expect(
+        &config,
+        &lines,
+        "no three slow ones in a row, for one that was idle came between, at min",
+    );
     let dreadful = (4, 4, 900, Duration::from_secs(25), Hold);
     expect(&config, &[dreadful, dreadful, FINE], "however bad two are, they are not three");
     // After a decision, too, a good one begins the count anew.
@@ -161,6 +169,10 @@ fn lasting_idleness_shrinks() {
     expect(&config, &lines, "the fourth idle one in a row, since a fine one came between them");
     let lines = [IDLE, IDLE, IDLE, SLOW, IDLE, IDLE, IDLE, but(IDLE, Shrink)];
     expect(&config, &lines, "the fourth idle one in a row, since a slow one came between them");
+    // At `max` nothing comes of a slow one, and it ends the row all the same.
+    let (full, empty) = ((20, 20, 3, ms(50), Hold), (20, 1, 0, ms(0), Hold));
+    let lines = [empty, empty, empty, full, empty, empty, empty, but(empty, Shrink)];
+    expect(&config, &lines, "the fourth idle one in a row, since a slow one at max came between");
     let slow = (8, 1, 0, ms(50), Hold);
     let lines = [slow, IDLE, IDLE, IDLE, but(IDLE, Shrink)];
     expect(
@@ -243,11 +255,21 @@ fn keeps_to_the_bounds() {
         for line in lines {
             let config = AdaptiveConfig { min, max, ..three_and_four() };
             let lines = times(12, line);
-            let actions = expect(&config, &lines, "there is no room");
+            let (_, in_use, _, mean_wait, _) = line;
+            let busy = mean_wait.is_zero() && in_use > 0;
+            let why = if busy { "more than half is in use" } else { "there is no room" };
+            let actions = expect(&config, &lines, why);
             for shown in 1..=actions.len() {
                 within(&config, &lines[..shown], &actions[..shown]);
             }
         }
+    }
+    // More were in use in the last one than in those before.
+    for in_use in [1, 4] {
+        let (empty, last) = ((10, 0, 0, ms(0), Hold), (10, in_use, 0, ms(0), Shrink));
+        let (config, lines) = (three_and_four(), [empty, empty, empty, last]);
+        let actions = expect(&config, &lines, "the fourth idle one in a row");
+        within(&config, &lines, &actions);
     }
     // The longest of all rows.
     let mut controller =

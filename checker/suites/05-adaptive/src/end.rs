@@ -7,6 +7,7 @@ use harness::tasks::{all_home, ends, tasks};
 use harness::{Case, clock, fail};
 
 use crate::desk::{Desk, EVERY, SLACK, at_each_poll, between, ms, steady, story};
+use crate::under_way;
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -19,7 +20,9 @@ pub(crate) fn cases() -> Vec<Case> {
             .hints(&[
                 "`Shared::shut` closes the pool. What goes on behind its back?",
                 "Keep the `JoinHandle` of your task in `Sampling`: `abort` it, and await it, to know \
-                 that it has gone. A `JoinSet` in it ends its tasks when it is dropped.",
+                 that it has gone. If it has tasks of its own, they must have gone as well: a \
+                 `JoinSet` that is dropped only asks its tasks to end, `shutdown().await` waits \
+                 until they have.",
                 "A connection that was just being opened comes to a pool that is closed: is it closed \
                  as well?",
                 "Two call `close`, or one whose `close` is dropped while it waits: who has the handle \
@@ -81,6 +84,8 @@ fn close_ends_the_sampling() {
     });
     while_it_grows();
     close_and_close_again();
+    under_way::dropped_half_way();
+    under_way::hundreds_end();
 }
 
 /// Connections are being opened, or never come.
@@ -137,7 +142,7 @@ async fn closed_in_time(desk: &Desk, moment: Duration, when: &str) {
 }
 
 /// Fails if a `close` that was called at this moment has returned late.
-fn expect_at_once(desk: &Desk, moment: Duration, when: &str) {
+pub(crate) fn expect_at_once(desk: &Desk, moment: Duration, when: &str) {
     let took = desk.now().saturating_sub(moment);
     if took > SLACK {
         fail(
@@ -149,7 +154,7 @@ fn expect_at_once(desk: &Desk, moment: Duration, when: &str) {
 
 /// Fails if a task of the pool is left. The traders of these stories have gone home, or wait for what
 /// the pool owes them.
-fn expect_no_task(when: &str) {
+pub(crate) fn expect_no_task(when: &str) {
     if tasks() > 0 {
         fail(format!("no task of the pool left {when}"), format!("{} left", tasks()));
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::desk::{Desk, SLACK, between, ms, story};
-use crate::fickle;
+use crate::fickle::{self, Odd};
 use crate::growing::first_growth;
 use crate::words::told;
 
@@ -45,15 +45,21 @@ fn a_failed_connect_costs_nothing() {
     one_of_several(HANGS, |desk| {
         desk.exchange.hang_next(1);
     });
-    sooner_than_the_others();
+    sooner_than_the_others("refused", |exchange| {
+        exchange.refuse_next(1);
+    });
+    sooner_than_the_others("a panic", |exchange| {
+        exchange.panic_next(1);
+    });
 }
 
-/// One is refused while the others are still under way.
-fn sooner_than_the_others() {
+/// One goes wrong while the others are still under way.
+fn sooner_than_the_others(how: &str, spoil: fn(&Exchange)) {
     story(async || {
         let exchange = Exchange::for_tasks();
         harness::watch(exchange.log());
-        let pool = fickle::open(&exchange, between(4, 30)).await;
+        let odd = Odd { after: ms(5), spoil };
+        let pool = fickle::open(&exchange, between(4, 30), odd).await;
         let mut rush = JoinSet::new();
         for _ in 0..12 {
             let pool = Arc::clone(&pool);
@@ -76,7 +82,7 @@ fn sooner_than_the_others() {
             fail(
                 format!(
                     "{} at 235 ms after `new`: four, and {} of a `Grow({number})` at 200 ms, which take \
-                     30 ms; one attempt was refused after 5 ms",
+                     30 ms; one attempt was {how} after 5 ms",
                     open_connections(4 + number - 1),
                     number - 1
                 ),
@@ -171,7 +177,12 @@ fn one_of_several(how: &'static str, spoil: fn(&Desk)) {
             Err(PoolError::Timeout) if how == HANGS => desk.now(),
             Err(error) => fail(
                 format!("a connection for each of eight who wait, though one attempt was {how}"),
-                told(&error),
+                format!(
+                    "{} at {}; `decisions` tells of {}",
+                    told(&error),
+                    clock(desk.now()),
+                    desk.decided()
+                ),
             ),
         };
         let traders: Vec<_> =
@@ -201,7 +212,7 @@ fn one_of_several(how: &'static str, spoil: fn(&Desk)) {
             fail(
                 format!(
                     "nobody to wait any more at {}: the last have asked at 2350 ms, and all of it went \
-                     well but for one connect at 200 ms, which was {how}",
+                     well but for one connect at 200 ms, which was {how}, with a connection_timeout of 2 s",
                     clock(desk.now())
                 ),
                 format!("{waiting} who wait; `decisions` tells of {}", desk.decided()),

@@ -1,7 +1,8 @@
-//! An exchange of which one attempt to connect goes wrong sooner than the others come right.
+//! An exchange of which one attempt to connect takes another time than the others, and another end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use adaptive_pool::{AdaptiveConfig, AdaptivePool};
 use fixtures::AsyncManageConnection;
@@ -13,17 +14,33 @@ use tokio::time::sleep;
 use crate::desk::ms;
 use crate::words::told;
 
-/// The exchange's manager, of whose attempts one is refused after 5 ms; the others take 30 ms.
+/// The exchange's manager, of whose attempts one is odd; the others take 30 ms.
 pub(crate) struct Fickle {
+    exchange: Exchange,
     manager: AsyncManager,
-    /// Attempts before the one that is refused.
+    /// Attempts before the one that is odd.
     good: AtomicU32,
+    odd: Odd,
 }
 
-/// A pool over an exchange that refuses the next attempt after the first ones, which `new` makes.
-pub(crate) async fn open(exchange: &Exchange, config: AdaptiveConfig) -> Arc<AdaptivePool<Fickle>> {
+/// How an attempt differs from the others.
+#[derive(Clone, Copy)]
+pub(crate) struct Odd {
+    /// How long it takes.
+    pub(crate) after: Duration,
+    /// What happens then at the exchange.
+    pub(crate) spoil: fn(&Exchange),
+}
+
+/// A pool over an exchange of which the next attempt is odd after the first ones, which `new` makes.
+pub(crate) async fn open(
+    exchange: &Exchange,
+    config: AdaptiveConfig,
+    odd: Odd,
+) -> Arc<AdaptivePool<Fickle>> {
+    let (exchange, manager) = (exchange.clone(), exchange.async_manager());
     let good = AtomicU32::new(config.min);
-    let manager = Fickle { manager: exchange.async_manager(), good };
+    let manager = Fickle { exchange, manager, good, odd };
     match ends("`AdaptivePool::new`", AdaptivePool::new(manager, config)).await {
         Ok(pool) => Arc::new(pool),
         Err(error) => fail("`AdaptivePool::new` to succeed", told(&error)),
@@ -35,12 +52,13 @@ impl AsyncManageConnection for Fickle {
     type Error = ExchangeError;
 
     async fn connect(&self) -> Result<AsyncLine, ExchangeError> {
-        // It wraps around after the one that goes wrong.
+        // It wraps around after the odd one.
         if self.good.fetch_sub(1, Ordering::Relaxed) == 0 {
-            sleep(ms(5)).await;
-            return Err(ExchangeError::Refused);
+            sleep(self.odd.after).await;
+            (self.odd.spoil)(&self.exchange);
+        } else {
+            sleep(ms(30)).await;
         }
-        sleep(ms(30)).await;
         self.manager.connect().await
     }
 

@@ -41,7 +41,8 @@ fn a_dropped_pool_ends() {
         desk.fill(9).await;
         let Desk { exchange, pool } = desk;
         drop(pool);
-        expect_gone(&exchange, EVERY, "when nine had just come home").await;
+        expect_gone(&exchange, EVERY, "when it had grown to nine, and all had just come home")
+            .await;
     });
     // A guard is out when the last `AdaptivePool` goes.
     story(async || {
@@ -70,7 +71,12 @@ fn a_dropped_pool_ends() {
             desk.at(ms(250)).await;
             traders.iter().for_each(tokio::task::JoinHandle::abort);
             drop((held, traders, desk));
-            expect_gone(&exchange, EVERY + ms(700), "while it grew").await;
+            expect_gone(
+                &exchange,
+                EVERY + ms(700),
+                "while it grew, with a connection_timeout of 700 ms",
+            )
+            .await;
         });
     }
 }

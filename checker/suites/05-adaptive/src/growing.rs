@@ -1,15 +1,18 @@
 //! What `Grow` does to the pool: P10.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use adaptive_pool::{Action, Decision};
+use adaptive_pool::{Action, AdaptiveConfig, Decision};
+use fixtures::exchange::Exchange;
 use harness::tasks::all_home;
 use harness::{Case, clock, connections, fail};
 use ledger::What;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 
-use crate::desk::{Desk, SLACK, between, ms, story};
+use crate::desk::{Desk, SLACK, between, ms, order, story};
+use crate::fickle::{self, Odd};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -36,14 +39,20 @@ pub(crate) fn first_growth(desk: &Desk, when: &str) -> (Duration, u32) {
         Action::Grow(places) => Some((*at, *places)),
         _ => None,
     });
-    growth
-        .unwrap_or_else(|| fail(format!("`decisions` to tell of a `Grow` {when}"), desk.decided()))
+    growth.unwrap_or_else(|| {
+        fail(
+            format!("`decisions` to tell of a `Grow` {when}"),
+            format!("{}; {} calls of connect so far", desk.decided(), desk.attempts().len()),
+        )
+    })
 }
 
 fn grows_for_those_who_wait() {
     some_of_them();
     all_of_them();
     too_late();
+    many_at_once();
+    one_is_slow();
     // To `max`, and not above.
     story(async || {
         let desk = Desk::open(between(2, 5)).await;
@@ -137,6 +146,71 @@ fn all_of_them() {
                     format!("one for task {} at {}; {}", index + 1, clock(at), desk.decided()),
                 );
             }
+        }
+    });
+}
+
+/// However many they are.
+fn many_at_once() {
+    order(async || {
+        // Slow is who has to wait at all.
+        let config = AdaptiveConfig { target_wait: ms(0), ..between(40, 400) };
+        let desk = Desk::open(config).await;
+        let mut held = desk.need_all(40, "from a pool with forty idle ones").await;
+        desk.exchange.connect_takes(ms(30));
+        let mut traders = desk.traders(160, Duration::from_secs(5));
+        // One comes back, and more come than can have it.
+        for moment in [60, 160] {
+            desk.at(ms(moment)).await;
+            held.pop();
+            traders.extend(desk.traders(20, Duration::from_secs(5)));
+        }
+        desk.at(ms(200) + SLACK).await;
+        let number = expect_growth(&desk);
+        desk.at(ms(230)).await;
+        let told =
+            format!("when a `Grow({number})` at 200 ms, which takes 30 ms, was added to forty");
+        desk.expect_sessions(40 + number, &told).await;
+        drop(traders);
+    });
+}
+
+/// One connection takes longer than the others: nobody waits for it who could have another one.
+fn one_is_slow() {
+    story(async || {
+        let exchange = Exchange::for_tasks();
+        harness::watch(exchange.log());
+        let odd = Odd { after: ms(1_030), spoil: |_| {} };
+        let config = AdaptiveConfig { target_wait: ms(0), ..between(4, 30) };
+        let pool = fickle::open(&exchange, config, odd).await;
+        let mut rush = JoinSet::new();
+        for number in 0..12 {
+            let pool = Arc::clone(&pool);
+            rush.spawn(async move {
+                let held = pool.get().await;
+                // Two of the first come back, one before each sample.
+                sleep(if number < 2 { ms(60 + 100 * number) } else { ms(5_000) }).await;
+                drop(held);
+            });
+        }
+        sleep(ms(200) + ms(30) + SLACK).await;
+        let number = pool.decisions().iter().find_map(|decision| match decision.action {
+            Action::Grow(places) => Some(places),
+            _ => None,
+        });
+        let waiting = pool.status().waiting;
+        // Four by those that there were, two by what came back.
+        if let Some(number) = number
+            && waiting > 6_u32.saturating_sub(number - 1)
+        {
+            fail(
+                format!(
+                    "{} of twelve to wait at 235 ms: six were served before, one connection of a \
+                     `Grow({number})` at 200 ms takes 1030 ms to open, and the others took 30 ms",
+                    6_u32.saturating_sub(number - 1)
+                ),
+                format!("{waiting}"),
+            );
         }
     });
 }

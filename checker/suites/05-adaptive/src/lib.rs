@@ -5,6 +5,7 @@
 //! what they are about.
 
 pub mod chart;
+mod closing;
 mod control;
 mod desk;
 mod dropped;
@@ -24,6 +25,7 @@ mod steady;
 mod table;
 mod telling;
 pub mod traffic;
+mod under_way;
 mod waits;
 mod watched;
 mod words;
@@ -116,8 +118,9 @@ const PROMISES: &[(&str, &str)] = &[
         "`close` ends the sampling: when it returns, no task of the pool is left, nothing is \
          opened any more, and nothing is open but what is lent out, which is closed when it \
          comes back. It waits for no connect. This holds right after `new` as well, while the \
-         pool grows, for each of two that close at the same time, and after a `close` that was \
-         dropped half-way. Whoever waits or asks later gets `Closed`.",
+         pool grows, for each of two that close at the same time, and for one that follows on a \
+         `close` that was dropped half-way. Whoever waits when a `close` begins, or asks later, \
+         gets `Closed`, even if that `close` is dropped half-way.",
     ),
     (
         "P14",
@@ -127,10 +130,10 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P15",
         "`Grow` is in proportion: when ten more tasks want a connection than there are places, \
-         five of them at most make up for it, and eight when it is a hundred. None has a number \
-         above `in_use` and `waiting` together, or 1 if both are 0. A load that stays the same \
-         never makes the pool more than twice as large as needed, also where connecting takes \
-         longer than many samples.",
+         and go on wanting it, five `Grow` at most make up for it, and eight when it is a \
+         hundred. None has a number above `in_use` and `waiting` together, or 1 if both are 0. \
+         Where always the same number of tasks want a connection, the pool never grows to more \
+         than twice that number, also where connecting takes longer than many samples.",
     ),
     (
         "P16",
@@ -154,14 +157,15 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P19",
         "All of this holds in whatever order returns, gets, dropped gets, `Grow`, `Shrink`, \
-         connects and `close` come: never above `max`, never below `min`, no place is lost, and \
-         nobody waits while one is free.",
+         connects and `close` come: never above `max`, with what is just being opened or \
+         closed, never below `min`, no place is lost, and nobody waits while one is free.",
     ),
     (
         "P20",
         "A rush that comes while the pool shrinks is a rush like any other: what is left serves \
          it at once, no sample of it counts as idle, after `grow_after` slow ones the pool \
-         grows, and no connection is lost to a shrink that was decided before.",
+         grows, and no connection is lost to a shrink that was decided before: if that found \
+         fewer idle ones than it wanted, it closes no others later.",
     ),
     (
         "P21",

@@ -8,6 +8,7 @@ use harness::tasks::{home, tasks};
 use harness::{Case, clock, fail};
 use tokio::task::JoinHandle;
 
+use crate::closing;
 use crate::desk::{Desk, Outcome, SLACK, between, ms, order};
 use crate::dropped;
 use crate::held::Held;
@@ -93,6 +94,7 @@ fn any_order_is_fine() {
         }
     }
     dropped::at_each_poll_of_a_get();
+    closing::nothing_is_opened();
 }
 
 /// All orders of the steps, with and without the last, in which a connect ends after it began.

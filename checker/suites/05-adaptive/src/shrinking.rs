@@ -1,11 +1,11 @@
 //! What `Shrink` does to the pool: P11 and P20.
 
-use adaptive_pool::{Action, AdaptiveConfig, AdaptivePool, Decision, Status};
+use adaptive_pool::{Action, AdaptiveConfig, Decision, Status};
 use harness::tasks::all_home;
 use harness::{Case, clock, fail, open_connections};
 
-use crate::desk::{Desk, EVERY, SLACK, between, ms, story};
-use crate::watched::{self, Watched};
+use crate::closing;
+use crate::desk::{Desk, EVERY, SLACK, between, ms, order, story};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -133,39 +133,20 @@ fn shrinks_what_is_idle() {
         }
         desk.expect_whole(2, "after the pool has shrunk to min 2, and some had broken").await;
     });
-    nobody_waits_for_a_closing();
+    many_at_once();
+    closing::nobody_waits();
 }
 
-/// A connection that is being closed takes as long as it takes.
-fn nobody_waits_for_a_closing() {
-    story(async || {
-        let (_, manager) = Watched::exchange();
-        let config = AdaptiveConfig { shrink_after: 5, ..between(1, 4) };
-        let pool = watched::open(&manager, config).await;
-        let grow = async {
-            let mut rush = tokio::task::JoinSet::new();
-            for _ in 0..12 {
-                let pool = pool.clone();
-                rush.spawn(async move {
-                    loop {
-                        let held = pool.get().await;
-                        tokio::time::sleep(ms(37)).await;
-                        drop(held);
-                    }
-                });
-            }
-            tokio::time::sleep(ms(2_050)).await;
-            rush.shutdown().await;
-        };
-        grow.await;
-        let glance = |pool: &AdaptivePool<Watched>| {
-            pool.status();
-            pool.sample();
-            pool.decisions();
-        };
-        let what = "`status`, `sample` and `decisions`, called from another thread,";
-        let part = tokio::time::sleep(ms(3_000));
-        manager.glancing(&pool, what, glance, part).await;
+/// However many they are.
+fn many_at_once() {
+    order(async || {
+        let config = AdaptiveConfig { grow_after: 1, ..between(100, 180) };
+        let desk = Desk::open(config).await;
+        desk.fill(180).await;
+        let places = next_shrink(&desk, 4, "three idle samples after 180 came home").await;
+        let left = 180_u32.saturating_sub(places);
+        let when = format!("right after a `Shrink({places})` of 180 idle ones");
+        desk.expect_sessions(left, &when).await;
     });
 }
 

@@ -54,6 +54,8 @@ fn refuses_bad_config() {
         story(async || refused(what, config.clone()).await);
     }
     let (short, long) = (Duration::from_micros(500), Duration::MAX);
+    // Some fifty days: so many milliseconds, less 100, fit no `u32`.
+    let weeks = ms((1 << 32) + 100);
     let odd = [
         AdaptiveConfig { min: 2, ..good.clone() },
         AdaptiveConfig { max: u32::MAX, ..good.clone() },
@@ -62,6 +64,7 @@ fn refuses_bad_config() {
         AdaptiveConfig { target_wait: 3600 * good.sample_every, ..good.clone() },
         AdaptiveConfig { sample_every: short, ..good.clone() },
         AdaptiveConfig { sample_every: long, ..good.clone() },
+        AdaptiveConfig { sample_every: weeks, ..good.clone() },
         AdaptiveConfig { grow_after: 1, shrink_after: 1, ..good.clone() },
         AdaptiveConfig { grow_after: u32::MAX, shrink_after: u32::MAX, ..good.clone() },
         AdaptiveConfig { grow_after: 9, shrink_after: 2, ..good.clone() },
@@ -81,7 +84,16 @@ fn refuses_bad_config() {
             // It serves, and its samples end in nothing bad.
             drop(desk.need("from a pool with an idle one").await);
             desk.at(ms(450)).await;
-            drop(desk.need("from a pool with an idle one").await);
+            let held = desk.need("from a pool with an idle one").await;
+            desk.at(ms(900)).await;
+            let in_use = desk.sample().in_use;
+            if config.sample_every > ms(900) && in_use > 0 {
+                fail(
+                    "no sample by 900 ms, with a sample_every of fifty days or more",
+                    format!("one that tells of in_use {in_use}"),
+                );
+            }
+            drop(held);
         });
     }
 }

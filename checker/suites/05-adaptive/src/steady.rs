@@ -9,6 +9,7 @@ use harness::{Case, clock, fail, open_connections};
 
 use crate::desk::{Desk, between, ms, order, story};
 use crate::model::{Load, Steered, Waits};
+use crate::table::{Answer, config_in_words, drawn, expect, times};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -50,7 +51,30 @@ fn grows_in_proportion() {
             }
         }
     }
+    when_it_is_over();
     slow_connects();
+}
+
+/// Those who waited long have been served or have gone. Few are in use now, however many places there
+/// are.
+fn when_it_is_over() {
+    let config = AdaptiveConfig { grow_after: 2, ..between(2, 1_000) };
+    for (size, in_use, waiting) in [(50, 1, 0), (100, 2, 0), (64, 20, 0), (40, 0, 0), (60, 2, 1)] {
+        let lines = times(6, (size, in_use, waiting, ms(50), Answer::Free));
+        let actions = expect(&config, &lines, "a slow one");
+        let most = (in_use + waiting).max(1);
+        for (index, action) in actions.iter().enumerate() {
+            if matches!(action, Action::Grow(places) if *places > most) {
+                fail(
+                    format!(
+                        "a `Grow` by {most} at most: {in_use} of {size} in use, {waiting} waiting ({})",
+                        config_in_words(&config)
+                    ),
+                    format!("{action:?}\n{}", drawn(&lines, &actions[..=index])),
+                );
+            }
+        }
+    }
 }
 
 /// The pool is too small by `short` from one sample to the next.
@@ -146,7 +170,7 @@ fn rests_on_paper(config: &AdaptiveConfig, load: Load, begin: u32) {
     for _ in 0..60 {
         let action = steered.step(load);
         if action != Action::Hold {
-            let expected = format!("nothing but `Hold`, after 300 samples of {told}");
+            let expected = format!("nothing but `Hold` once there were 300 samples of {told}");
             steered.fail(&expected, &format!("{action:?} at a size of {}", steered.size));
         }
     }

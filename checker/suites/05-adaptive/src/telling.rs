@@ -5,6 +5,7 @@ use std::time::Duration;
 use adaptive_pool::{Action, AdaptiveConfig, Controller, Decision};
 use harness::{Case, clock, fail};
 
+use crate::closing;
 use crate::desk::{Desk, EVERY, SLACK, between, ms, story};
 use crate::words::{decisions_in_words, sample_in_words};
 
@@ -46,6 +47,7 @@ fn tells_its_decisions() {
     });
     as_its_controller();
     also_if_nothing_comes_of_it();
+    closing::told_meanwhile();
     the_last_hundred();
 }
 
@@ -81,7 +83,10 @@ fn as_its_controller() {
         harness::watch(exchange.log());
         // Time is counted from `new`, not from the exchange's opening.
         tokio::time::sleep(ms(1_030)).await;
+        // Nor from its call, which opens two.
+        exchange.connect_takes(ms(70));
         let desk = Desk::over(exchange, config.clone()).await;
+        desk.exchange.connect_takes(ms(0));
         let began = desk.now();
         let mut controller = Controller::new(config);
         let mut expected: Vec<(Duration, Action)> = Vec::new();

@@ -77,6 +77,23 @@ fn mean_of_all_waits() {
         let when = "of three who got a connection at once, and one who waited for 40 ms";
         expect_mean(&desk, ms(10), when);
     });
+    // Less than a millisecond each, and more than nothing.
+    story(async || {
+        let desk = Desk::open(steady(3, 10)).await;
+        let mut held = desk.need_all(3, "from a pool with three idle ones").await;
+        let fourth = desk.traders(1, ms(5));
+        desk.at(ms(2)).await;
+        drop(held.pop());
+        all_home(fourth).await;
+        desk.at(ms(130)).await;
+        let (mean_wait, half) = (desk.sample().mean_wait, Duration::from_micros(500));
+        if mean_wait.abs_diff(half) > Duration::from_micros(20) {
+            fail(
+                "a mean_wait of 0.5 ms of three who got a connection at once, and one who waited for 2 ms",
+                clock(mean_wait),
+            );
+        }
+    });
     // One whose time was over, and one who gave up.
     story(async || {
         let config = AdaptiveConfig { connection_timeout: ms(30), ..steady(1, 10) };

@@ -24,11 +24,14 @@ const PATIENCE: Duration = ms(1_500);
 #[derive(Clone)]
 pub(crate) struct Watched {
     manager: AsyncManager,
-    glance: Arc<Mutex<Glance>>,
+    glance: Arc<Mutex<Option<Look>>>,
 }
 
-/// What is done while a connection is being closed.
-type Glance = Option<Arc<dyn Fn() + Send + Sync>>;
+/// What somebody does with the pool while a connection is being closed.
+pub(crate) type Glance = Arc<dyn Fn(&AdaptivePool<Watched>) + Send + Sync>;
+
+/// Lets him do it, and waits until he has.
+type Look = Arc<dyn Fn() + Send + Sync>;
 
 impl Watched {
     /// An exchange, and what opens connections to it.
@@ -46,13 +49,13 @@ impl Watched {
         &self,
         pool: &AdaptivePool<Self>,
         what: &str,
-        glance: fn(&AdaptivePool<Self>),
+        glance: Glance,
         part: impl Future<Output = ()>,
     ) {
         let (pool, runtime) = (pool.clone(), Handle::current());
         let expected = format!("{what} to wait for nobody while a connection is being closed");
         let look = move || {
-            let (pool, runtime) = (pool.clone(), runtime.clone());
+            let (pool, runtime, glance) = (pool.clone(), runtime.clone(), Arc::clone(&glance));
             let (tell, told) = mpsc::channel();
             thread::spawn(move || {
                 let _inside = runtime.enter();
@@ -72,7 +75,7 @@ impl Watched {
         drop(look);
     }
 
-    fn glance(&self) -> MutexGuard<'_, Glance> {
+    fn glance(&self) -> MutexGuard<'_, Option<Look>> {
         self.glance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
