@@ -18,12 +18,14 @@ mod lending;
 mod limits;
 mod model;
 mod orders;
+mod places;
 mod queue;
 mod real;
 mod rows;
 mod rush;
 mod serving;
 mod times;
+mod wakers;
 mod watched;
 mod words;
 
