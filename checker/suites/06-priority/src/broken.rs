@@ -1,17 +1,15 @@
 //! Connections that break: P17.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Waker};
+use std::time::Duration;
 
 use harness::tasks::{all_home, home};
-use harness::{Case, fail};
-use priority_pool::{Priority, PriorityPool};
+use harness::{Case, clock, fail};
+use priority_pool::{Priority, PriorityConfig, PriorityError};
 
-use crate::desk::{BEGIN, Desk, ms, order, story, up_to};
+use crate::desk::{BEGIN, Desk, SLACK, ms, story, up_to};
+use crate::places;
 use crate::rush::{RETURN, Rush};
-use crate::watched::{self, Watched};
+use crate::words::{outcome, priority, who};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -75,7 +73,9 @@ fn a_broken_one_gives_its_place() {
     });
     broke_while_idle();
     broke_on_its_way();
-    closed_before_its_place_is_free();
+    broke_on_its_way_to_the_first();
+    no_answer_after_it_broke_on_its_way();
+    places::closed_before_its_place_is_free();
 }
 
 fn broke_while_idle() {
@@ -90,13 +90,23 @@ fn broke_while_idle() {
                     desk.exchange.kill(line);
                 }
                 let due = if broken.len() == 3 { BEGIN + ms(20) } else { BEGIN };
-                let why = format!("from a pool with three idle ones, of which {broken:?} broke");
+                let which: Vec<String> = broken.iter().map(|line| format!("conn {line}")).collect();
+                let which = which.join(" and ");
+                let why = format!(
+                    "from a pool with three idle ones, of which {which} broke: it takes a good one, \
+                     if there is one"
+                );
                 let mut first = desk.need_at(due, code, &why).await;
                 first.order().await;
+                // A good idle one, or the place of one that broke.
+                let due = desk.now() + ms(20);
                 let rest = [(); 2].map(|()| {
+                    let why = format!(
+                        "from a pool that may have 3, with one of them lent out, after {which} broke \
+                         while idle: was a place lost?"
+                    );
                     desk.trader("task A", async move |desk| {
-                        let why = "from a pool that may have 3, with one of them lent out";
-                        let mut got = desk.need(code, why).await;
+                        let mut got = desk.need_at(due, code, &why).await;
                         got.order().await;
                         desk.at(ms(200)).await;
                     })
@@ -105,7 +115,7 @@ fn broke_while_idle() {
                 drop(first);
                 desk.expect_attempts(3 + broken.len(), "for three, of which some broke");
                 desk.expect_peak(3, ", with max_connections 3");
-                desk.expect_whole(3, &format!("after {broken:?} of three idle ones broke")).await;
+                desk.expect_whole(3, &format!("after {which} broke, of three idle ones")).await;
             });
         }
     }
@@ -134,53 +144,77 @@ fn broke_on_its_way() {
     });
 }
 
-/// The future of one that waits, to be polled while a connection is being closed.
-type Waiting = Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>;
-
-/// Whoever has the place while the broken one is still being closed opens one too many.
-fn closed_before_its_place_is_free() {
-    for waits in [false, true] {
-        order(async || {
-            let (exchange, manager) = Watched::exchange();
-            let pool = watched::open(&manager, up_to(1));
-            let held = watched::need_all(&pool, 1).await;
-            let waiting: Waiting = Arc::default();
-            if waits {
-                let pool = pool.clone();
-                let get = Box::pin(async move { drop(pool.get(Priority::Normal).await) });
-                *waiting.lock().expect("nobody panics with it") = Some(get);
-                poll(&waiting);
+/// The same, with others behind: whom it was on its way to opens one in its place, before they do.
+fn broke_on_its_way_to_the_first() {
+    for (asking, order) in [("N1 N2 N3", "N1 N2 N3"), ("N1 C1 N2 C2", "C1 C2 N1 N2")] {
+        story(async || {
+            let mut rush = Rush::at_desk(up_to(1)).await;
+            let mut held = rush.desk.need_all(1, "from a new pool").await;
+            rush.ask(asking);
+            rush.desk.exchange.connect_takes(CONNECT);
+            rush.desk.at(RETURN).await;
+            let desk = rush.desk.clone();
+            if let Some(one) = held.pop() {
+                let line = one.id();
+                drop(one);
+                desk.exchange.kill(line);
             }
-            exchange.kill(1);
-            let polled = Arc::clone(&waiting);
-            let act = move |pool: &PriorityPool<Watched>| {
-                if waits {
-                    poll(&polled);
-                } else {
-                    watched::asks_once().1(pool);
-                }
-            };
-            let what = "a `get`, from another thread,";
-            manager.glancing(&pool, what, act, async { drop(held) }).await;
-            let peak = exchange.peak_sessions();
-            if peak > 1 {
-                fail(
-                    "no place to be free before its broken connection is closed, with \
-                     max_connections 1",
-                    format!("{peak} connections at once: a `get` had the place meanwhile"),
-                );
-            }
-            drop(waiting.lock().expect("nobody panics with it").take());
+            let first = &order[..2];
+            let why = format!(
+                "after a connection that broke on its way to {}, who opens another one in its place",
+                who(first)
+            );
+            rush.expect(order, &why).await;
+            desk.expect_attempts(2, &why);
+            desk.expect_peak(1, ", with max_connections 1");
         });
     }
 }
 
-/// Polls the one that waits, unless somebody does so already.
-fn poll(waiting: &Waiting) {
-    if let Ok(mut waiting) = waiting.try_lock()
-        && let Some(get) = waiting.as_mut()
-        && get.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
-    {
-        *waiting = None;
+const LIMIT: Duration = ms(100);
+const CONNECT: Duration = ms(20);
+
+/// It broke on its way, and the connect in its place does not answer: the time limit holds there too.
+fn no_answer_after_it_broke_on_its_way() {
+    for code in ["C1", "N1"] {
+        story(async || {
+            let desk = Desk::open(PriorityConfig { connection_timeout: LIMIT, ..up_to(1) }).await;
+            let mut held = desk.need_all(1, "from a new pool").await;
+            desk.exchange.connect_takes(CONNECT).hang_next(1);
+            let waits = desk.trader(&who(code), async move |desk| {
+                desk.at(ms(110)).await;
+                let result = desk.get(priority(code)).await;
+                let (now, due) = (desk.now(), ms(110) + LIMIT);
+                if !matches!(result, Err(PriorityError::Timeout)) || now > due + SLACK {
+                    fail(
+                        format!(
+                            "Timeout at {} for {}, who asked at 110 ms, was given a connection that \
+                             broke on its way, and got no answer to the connect in its place",
+                            clock(due),
+                            who(code)
+                        ),
+                        format!("{} at {}", outcome(&result), clock(now)),
+                    );
+                }
+            });
+            let next = desk.trader("normal 2", async move |desk| {
+                desk.at(ms(150)).await;
+                let why = format!(
+                    "when the time of {} was over at {}, whose connect, in the place of one that \
+                     broke on its way, did not answer",
+                    who(code),
+                    clock(ms(110) + LIMIT)
+                );
+                drop(desk.need_at(ms(110) + LIMIT + CONNECT, Priority::Normal, &why).await);
+            });
+            desk.at(ms(160)).await;
+            if let Some(one) = held.pop() {
+                let line = one.id();
+                drop(one);
+                desk.exchange.kill(line);
+            }
+            all_home([waits, next]).await;
+            desk.expect_peak(1, ", with max_connections 1");
+        });
     }
 }

@@ -69,7 +69,8 @@ fn nobody_waits_for_a_closing() {
             let pool = watched::open(&manager, up_to(3));
             let held = watched::need_all(&pool, 3).await;
             exchange.kill(1);
-            manager.glancing(&pool, what, act, async { drop(held) }).await;
+            let closing = "three come back, of which one is broken";
+            manager.glancing(&pool, what, closing, act, async { drop(held) }).await;
         });
         order(async || {
             let (exchange, manager) = Watched::exchange();
@@ -79,7 +80,8 @@ fn nobody_waits_for_a_closing() {
             exchange.kill(2);
             // Whether it comes to a connection is no matter here: one of them closes the pool.
             let part = async { drop(ends("`get`", pool.get(Priority::Normal)).await) };
-            manager.glancing(&pool, what, act, part).await;
+            let closing = "a `get` finds two idle ones, which are broken";
+            manager.glancing(&pool, what, closing, act, part).await;
         });
         order(async || {
             let (_, manager) = Watched::exchange();
@@ -90,7 +92,8 @@ fn nobody_waits_for_a_closing() {
                 pool.close();
                 drop(held);
             };
-            manager.glancing(&pool, what, act, part).await;
+            let closing = "`close` closes two idle ones, and a third comes back then";
+            manager.glancing(&pool, what, closing, act, part).await;
         });
     }
 }

@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
 use crate::desk::{BEGIN, Desk, Outcome, ms, order, up_to};
+use crate::wakers;
 use crate::words::told;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -51,7 +52,7 @@ pub(crate) fn cases() -> Vec<Case> {
 const TASKS: u32 = 1_000;
 const EACH: Duration = ms(1);
 /// A handful: asking, the turn, a connect, a runtime's own reasons.
-const HANDFUL: usize = 20;
+pub(crate) const HANDFUL: usize = 20;
 
 fn nobody_is_woken_for_others() {
     order(async || {
@@ -99,6 +100,7 @@ fn nobody_is_woken_for_others() {
         }
         desk.expect_whole(2, "after a thousand").await;
     });
+    wakers::tell();
 }
 
 /// So many wait where few do, and where many do.

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use crate::gate::{Gate, Gated};
 use crate::held::Held;
-use crate::words::told;
+use crate::words::{said, told};
 
 /// How late something may be that should happen at once: not a task's real slowness (the clock is
 /// paused), but room for a pool whose own tasks have to run first.
@@ -87,11 +87,11 @@ impl Desk {
     pub(crate) async fn open(config: PriorityConfig) -> Self {
         let exchange = Exchange::for_tasks();
         harness::watch(exchange.log());
-        let told_config = format!("`PriorityPool::new` to succeed with {config:?}");
+        let expected = format!("`PriorityPool::new` to succeed with {}", said(&config));
         let (manager, gate) = (exchange.async_manager(), Gate::default());
         let desk = match PriorityPool::new(Gated { manager, gate: gate.clone() }, config) {
             Ok(pool) => Self { exchange, gate, pool },
-            Err(error) => fail(told_config, told(&error)),
+            Err(error) => fail(expected, told(&error)),
         };
         desk.at(BEGIN).await;
         desk

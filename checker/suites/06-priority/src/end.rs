@@ -2,9 +2,10 @@
 
 use harness::tasks::{all_home, home};
 use harness::{Case, clock, fail};
-use priority_pool::{Priority, PriorityError};
+use priority_pool::{Priority, PriorityConfig, PriorityError, Status};
 
-use crate::desk::{BEGIN, Desk, SLACK, ms, story, up_to};
+use crate::desk::{BEGIN, Desk, SLACK, ms, order, poll_once, story, up_to};
+use crate::places;
 use crate::words::{outcome, priority, who};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -74,8 +75,10 @@ fn close_ends_the_waiting() {
         desk.expect_sessions(0, "after `close`, called on a clone").await;
         expect_closed(&desk).await;
     });
+    nobody_waits_from_then_on();
     while_it_connects();
     in_the_same_instant();
+    places::closed_while_it_comes_back();
     handles_go();
 }
 
@@ -116,6 +119,44 @@ async fn expect_closed(desk: &Desk) {
             "waiting_critical 0 and waiting_normal 0 of a pool that is closed",
             format!("{} and {}", status.waiting_critical, status.waiting_normal),
         );
+    }
+}
+
+/// Nobody waits in a closed pool, whether his task has run or not; nor is its queue ever full.
+fn nobody_waits_from_then_on() {
+    for normal_queue in [0, 1] {
+        order(async || {
+            let desk = Desk::open(PriorityConfig { normal_queue, ..up_to(1) }).await;
+            let held = desk.need_all(1, "from a new pool").await;
+            let mut gets = Vec::new();
+            for code in ["C1", "N1"].into_iter().take(1 + normal_queue) {
+                let mut get = Box::pin(desk.get(priority(code)));
+                if let Some(early) = poll_once(&mut get).await {
+                    let expected = format!("{} to wait for the only connection", who(code));
+                    fail(expected, outcome(&early));
+                }
+                gets.push((code, get));
+            }
+            close(&desk);
+            desk.at(desk.now() + SLACK).await;
+            let Status { waiting_critical, waiting_normal, .. } = desk.pool.status();
+            if (waiting_critical, waiting_normal) != (0, 0) {
+                fail(
+                    "status() to say waiting_critical 0 and waiting_normal 0 of a pool that has been \
+                     closed, also before the tasks of those that waited have run",
+                    format!("waiting_critical {waiting_critical}, waiting_normal {waiting_normal}"),
+                );
+            }
+            for (code, get) in gets {
+                let result = get.await;
+                if !matches!(result, Err(PriorityError::Closed)) {
+                    fail(format!("Closed for {}, which waited", who(code)), outcome(&result));
+                }
+            }
+            // The only one is lent out, and a queue of none is full.
+            expect_closed(&desk).await;
+            drop(held);
+        });
     }
 }
 
@@ -178,7 +219,9 @@ fn in_the_same_instant() {
             all_home(traders).await;
             let when = "by a pool that was closed in the instant in which one came back";
             desk.expect_attempts(1, when);
-            desk.expect_sessions(0, "when all have gone home from a closed pool").await;
+            let when = "when all have gone home from a pool that was closed in the instant in which \
+                        one came back, and was to go to critical 1";
+            desk.expect_sessions(0, when).await;
         });
     }
 }

@@ -9,8 +9,10 @@ use harness::{Case, clock, connections, fail};
 use priority_pool::{Priority, PriorityConfig, PriorityError, PriorityPool};
 
 use crate::desk::{BEGIN, Desk, SLACK, ms, story, up_to};
+use crate::handover;
 use crate::held::Held;
-use crate::words::{told, who};
+use crate::places;
+use crate::words::{said, told, who};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -87,23 +89,26 @@ fn refuses_bad_config() {
     for config in [most, least, short, queues_end, PriorityConfig::default()] {
         story(async || {
             let desk = Desk::open(config.clone()).await;
-            desk.expect_attempts(0, &format!("after `new` with {config:?}"));
+            desk.expect_attempts(0, &format!("after `new` with {}", said(&config)));
         });
     }
-    // The largest values serve.
-    for max in [1, u32::MAX] {
+    // The largest values serve, and one that 32 bits do not hold, where there are more.
+    let large = usize::try_from(1_u64 << 32).unwrap_or(usize::MAX);
+    for (max, normal_queue) in [(1, usize::MAX), (u32::MAX, usize::MAX), (1, large)] {
         let config = PriorityConfig {
             max_connections: max,
-            normal_queue: usize::MAX,
+            normal_queue,
             connection_timeout: Duration::MAX,
             starvation_limit: Some(NonZeroU32::MAX),
         };
         story(async || {
             let desk = Desk::open(config.clone()).await;
-            let held = desk.need(Priority::Normal, &format!("from a pool with {config:?}")).await;
+            let why = format!("from a pool with {}", said(&config));
+            let held = desk.need(Priority::Normal, &why).await;
             let traders = EITHER.map(|priority| {
+                let why = why.clone();
                 desk.trader("task A", async move |desk| {
-                    drop(desk.need(priority, "with a connection_timeout of Duration::MAX").await);
+                    drop(desk.need(priority, &why).await);
                 })
             });
             desk.at(BEGIN + ms(50)).await;
@@ -187,8 +192,8 @@ fn never_above_max() {
         let late = desk.now();
         if late > BEGIN + ms(30 + 3 * 10) + 3 * SLACK {
             fail(
-                "7 requests with 10 ms of work each to be over after 30 ms of connecting and 30 ms of \
-                 work on 3 connections",
+                "7 requests with 10 ms of work each to be over after 30 ms of work on 3 connections, \
+                 which are all opened at the same time, within 30 ms",
                 format!("the last one was at {}, begun at {}", clock(late), clock(BEGIN)),
             );
         }
@@ -209,6 +214,7 @@ fn never_above_max() {
         desk.expect_attempts(1, "with max_connections 1, whoever asks");
         desk.expect_peak(1, ", with max_connections 1");
     });
+    places::given_up_before_its_place_is_free();
 }
 
 fn a_return_serves_who_waits() {
@@ -241,6 +247,7 @@ fn a_return_serves_who_waits() {
             }
         });
     }
+    handover::tell();
     // Two that come back in the same instant serve two.
     story(async || {
         let desk = Desk::open(up_to(2)).await;

@@ -11,16 +11,21 @@ mod crowd;
 mod desk;
 mod end;
 mod gate;
+mod handover;
 mod held;
 mod leaving;
 mod lending;
+mod limits;
 mod model;
 mod orders;
+mod places;
 mod queue;
 mod real;
+mod rows;
 mod rush;
 mod serving;
 mod times;
+mod wakers;
 mod watched;
 mod words;
 
@@ -41,13 +46,14 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P3",
-        "There are never more than `max_connections` connections, those being opened or closed \
-         included.",
+        "There are never more than `max_connections` connections, those being opened or \
+         closed included, and those whose connect is being given up.",
     ),
     (
         "P4",
-        "A connection that comes back goes at once to a request that waits, and stays open and \
-         idle if none does.",
+        "A connection that comes back goes at once to a request that waits, and stays open \
+         and idle if none does. A task that panics frees the place of what it holds as well. \
+         A request may be polled first by one task and go on in another.",
     ),
     (
         "P5",
@@ -90,10 +96,10 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P13",
-        "The starvation limit is exact: when so many critical requests in a row were served \
-         while a normal one waited, the next to be served is normal, and then the count begins \
-         anew. Those that were served while no normal one waited do not count. With `None`, a \
-         critical one always goes first.",
+        "The starvation limit is exact, for connections and for their places alike: when so \
+         many critical requests in a row were served while a normal one waited, the next to \
+         be served is normal, and then the count begins anew. Those that were served while no \
+         normal one waited do not count. With `None`, a critical one always goes first.",
     ),
     (
         "P14",
@@ -114,9 +120,10 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P17",
-        "A connection that `has_broken` is never handed out, whether it broke in use, while it \
-         was idle, or on its way to the next in order. It is closed; then its place is free, \
-         and not before: the next in order gets it at once and opens a new one.",
+        "A connection that `has_broken` is never handed out, whether it broke in use, while \
+         it was idle, or on its way to the next in order. It is closed; then its place is \
+         free, and not before: the next in order gets it at once and opens a new one. If it \
+         broke on its way, that is the one to whom it was on its way.",
     ),
     (
         "P18",
@@ -126,16 +133,17 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P19",
-        "`close` ends all waiting with `Closed`, and later requests get it as well; it closes \
-         what is idle, and nothing begins to connect any more. A guard works on, also when all \
-         handles are gone, and its connection is closed when the pool is closed and the guard \
-         comes back, or when it was the last guard and no handle is left. Closing again does \
-         nothing.",
+        "`close` ends all waiting with `Closed`: nobody waits from then on, and later \
+         requests get it as well, whatever their queue; it closes what is idle, and nothing \
+         begins to connect any more. A guard works on, also when all handles are gone, and \
+         its connection is closed when the pool is closed and the guard comes back, or when \
+         it was the last guard and no handle is left. Closing again does nothing.",
     ),
     (
         "P20",
-        "Nobody is woken for others: a request that waits is polled a handful of times, however \
-         many are served before it.",
+        "Nobody is woken for others: a request that waits is polled a handful of times, \
+         however many are served before it, or ask and give up behind it. And nobody is woken \
+         while the pool holds a lock: the waker may ask for the `status` at once.",
     ),
     (
         "P21",

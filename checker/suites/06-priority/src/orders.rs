@@ -215,7 +215,7 @@ impl Plot {
         answers.sort_unstable();
         if answers != told {
             fail(
-                format!("{} at {},{}", in_words(&told), clock(moment(place)), self.told()),
+                format!("{} at {},{}", in_words(&told), clock(moment(place)), self.until(place)),
                 in_words(&answers),
             );
         }
@@ -236,6 +236,17 @@ impl Plot {
 
     /// The order, in words; continues a sentence.
     fn told(&self) -> String {
+        self.in_words(&self.steps)
+    }
+
+    /// The order up to a moment, in words; what came after it does not matter.
+    fn until(&self, place: usize) -> String {
+        let moments = self.moments().into_iter().take(place + 1);
+        let steps = moments.flat_map(|(step, leaves)| [Some(step), leaves.map(Leaves)]);
+        self.in_words(&steps.flatten().collect::<Vec<Step>>())
+    }
+
+    fn in_words(&self, steps: &[Step]) -> String {
         let step = |step: &Step| match step {
             Asks(code) => format!("{} asks", who(code)),
             Leaves(code) => format!("{} is dropped", who(code)),
@@ -244,7 +255,7 @@ impl Plot {
             ConnectEnds => "connect ends".to_owned(),
             Close => "close".to_owned(),
         };
-        let steps: Vec<String> = self.steps.iter().map(step).collect();
+        let steps: Vec<String> = steps.iter().map(step).collect();
         let Terms { normal_queue, starvation_limit, refused, .. } = self.terms;
         let limit = starvation_limit.map(|limit| format!(", starvation_limit {limit}"));
         let terms = [

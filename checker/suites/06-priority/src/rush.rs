@@ -27,6 +27,7 @@ pub(crate) struct Rush {
     pub(crate) desk: Desk,
     served: Arc<Mutex<Served>>,
     traders: Vec<JoinHandle<()>>,
+    breaks: bool,
 }
 
 impl Rush {
@@ -37,7 +38,12 @@ impl Rush {
 
     /// A rush at this desk, in which nobody asks yet.
     pub(crate) fn at(desk: &Desk) -> Self {
-        Self { desk: desk.clone(), served: Arc::default(), traders: Vec::new() }
+        Self { desk: desk.clone(), served: Arc::default(), traders: Vec::new(), breaks: false }
+    }
+
+    /// What those get who ask from now on breaks in their hands.
+    pub(crate) fn all_break(&mut self) {
+        self.breaks = true;
     }
 
     /// Traders who ask, one two milliseconds after the other from [`BEGIN`] on: `C1 N1` is critical 1,
@@ -50,7 +56,7 @@ impl Rush {
 
     /// A trader who asks at this moment, must be served, keeps what he got for [`HOLD`] and goes home.
     pub(crate) fn asks(&mut self, at: Duration, code: &str) {
-        let (served, code) = (Arc::clone(&self.served), code.to_owned());
+        let (served, code, breaks) = (Arc::clone(&self.served), code.to_owned(), self.breaks);
         let trader = self.desk.trader(&who(&code), async move |desk| {
             desk.at(at).await;
             match desk.get(priority(&code)).await {
@@ -58,6 +64,9 @@ impl Rush {
                     let now = desk.now();
                     served.lock().unwrap_or_else(PoisonError::into_inner).push((code, now));
                     desk.at(now + HOLD).await;
+                    if breaks {
+                        desk.exchange.kill(held.id());
+                    }
                     drop(held);
                 }
                 result => fail(

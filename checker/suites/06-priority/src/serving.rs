@@ -7,6 +7,7 @@ use harness::Case;
 use priority_pool::PriorityConfig;
 
 use crate::desk::{ms, story, up_to};
+use crate::rows;
 use crate::rush::{HOLD, RETURN, Rush, queue_for_one};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -92,7 +93,7 @@ fn critical_goes_first() {
     });
     // Long before: it has waited for hours, and still goes second.
     story(async || {
-        let config = PriorityConfig { connection_timeout: Duration::MAX, ..up_to(1) };
+        let config = PriorityConfig { connection_timeout: Duration::from_mins(2), ..up_to(1) };
         let mut rush = Rush::at_desk(config).await;
         let held = rush.desk.need_all(1, "from a new pool").await;
         rush.ask("N1");
@@ -168,7 +169,8 @@ fn nobody_starves() {
     for starvation_limit in [None, Some(NonZeroU32::MAX)] {
         let config = PriorityConfig { starvation_limit, ..up_to(1) };
         story(async || {
-            let why = format!("with starvation_limit {starvation_limit:?}");
+            let number = starvation_limit.map_or("None".to_owned(), |number| number.to_string());
+            let why = format!("with starvation_limit {number}");
             queue_for_one(config.clone(), never, last, &why).await;
         });
     }
@@ -234,4 +236,5 @@ fn nobody_starves() {
         let why = "with starvation_limit 2 and 2 connections";
         rush.expect("C1 C2 N1 C3 C4 N2 C5", why).await;
     });
+    rows::tell();
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::desk::{BEGIN, Desk, SLACK, ms, story, up_to};
 use crate::held::Held;
+use crate::limits;
 use crate::words::{outcome, priority, who};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -76,6 +77,7 @@ fn gives_up_in_time() {
         drop(held);
         desk.expect_whole(1, "after four that gave up").await;
     });
+    limits::tell();
     // Others are served before it, again and again.
     story(async || {
         let desk = Desk::open(within(ms(100))).await;

@@ -1,7 +1,8 @@
 //! Results and requests as a student would say them.
 
 use fixtures::exchange::ExchangeError;
-use priority_pool::{Priority, PriorityError};
+use harness::clock;
+use priority_pool::{Priority, PriorityConfig, PriorityError};
 
 use crate::desk::Outcome;
 use crate::held::Held;
@@ -15,6 +16,18 @@ pub(crate) fn told(error: &PriorityError<ExchangeError>) -> String {
         PriorityError::Connect(error) => format!("Connect({error})"),
         PriorityError::Closed => "Closed".to_owned(),
     }
+}
+
+/// A configuration, field by field.
+pub(crate) fn said(config: &PriorityConfig) -> String {
+    let PriorityConfig { max_connections, normal_queue, connection_timeout, starvation_limit } =
+        config;
+    let limit = starvation_limit.map_or("None".to_owned(), |limit| limit.to_string());
+    format!(
+        "max_connections {max_connections}, normal_queue {normal_queue}, connection_timeout {}, \
+         starvation_limit {limit}",
+        clock(*connection_timeout)
+    )
 }
 
 /// What came of a `get`, as a student would say it.
