@@ -245,11 +245,12 @@ impl<M: AsyncManageConnection> Drop for Place<M> {
                     shared.state().taken -= 1;
                     return;
                 };
-                let mut orphan = Place { content: Content::Nothing, shared };
                 runtime.spawn(async move {
-                    if let Ok(Some(Ok(conn))) = dial.await {
-                        orphan.content = Content::Connection(conn);
-                    }
+                    let content = match dial.await {
+                        Ok(Some(Ok(conn))) => Content::Connection(conn),
+                        _ => Content::Nothing,
+                    };
+                    drop(Place { content, shared });
                 });
             }
         }

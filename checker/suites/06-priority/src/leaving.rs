@@ -5,6 +5,7 @@ use std::time::Duration;
 use harness::tasks::{Cut, home};
 use harness::{Case, clock, fail};
 use priority_pool::{Priority, PriorityConfig, PriorityError};
+use tokio::time::timeout;
 
 use crate::desk::{BEGIN, Desk, Outcome, SLACK, at_each_poll, ms, order, poll_once, up_to};
 use crate::held::Held;
@@ -124,6 +125,9 @@ fn a_dropped_turn_goes_on() {
         }
     }
     at_each_poll(alone);
+    for again in [false, true] {
+        order(async || somebody_came_meanwhile(again).await);
+    }
     // Two are dropped that have been woken in the same instant, and two that follow each other.
     for codes in [["N1", "N2"], ["C1", "C2"], ["C1", "N1"]] {
         order(async || two_are_dropped(codes).await);
@@ -144,6 +148,45 @@ async fn alone(cut: Cut) -> bool {
     desk.expect_whole(2, &when).await;
     desk.expect_attempts(2, &when);
     done
+}
+
+/// A normal one's turn has come. Before it can run, a critical one asks, and the normal one is dropped:
+/// the next in order is the critical one, whoever else waits.
+async fn somebody_came_meanwhile(again: bool) {
+    let desk = Desk::open(up_to(1)).await;
+    let held = desk.need_all(1, "from a new pool").await;
+    let mut leaves = Box::pin(desk.get(Priority::Normal));
+    let mut equal = Box::pin(desk.get(Priority::Normal));
+    let early = (poll_once(&mut leaves).await, poll_once(&mut equal).await);
+    if let (Some(early), _) | (_, Some(early)) = &early {
+        fail("two `get`s to wait while the only connection is lent out", outcome(early));
+    }
+    if again {
+        // It has been polled before, and waits again.
+        desk.at(BEGIN + ms(20)).await;
+        drop(poll_once(&mut leaves).await);
+    }
+    drop(held);
+    let mut urgent = Box::pin(desk.get(Priority::Critical));
+    let got = poll_once(&mut urgent).await;
+    drop(leaves);
+    let got = match got {
+        Some(got) => got,
+        None => match timeout(SLACK, urgent).await {
+            Ok(got) => got,
+            Err(_) => fail(
+                "a critical request to be the next in order, when a normal one is dropped at its \
+                 turn, though another normal one has waited for longer",
+                "it still waits 5 ms later",
+            ),
+        },
+    };
+    if let Some(early) = poll_once(&mut equal).await {
+        fail("one connection to be lent out once", outcome(&early));
+    }
+    drop(got);
+    drop(equal);
+    desk.expect_whole(1, "after a normal request was dropped at its turn").await;
 }
 
 /// Both have been woken, and neither is polled again: what they were given goes to the two behind

@@ -1,9 +1,11 @@
 //! A real runtime with several threads: P23.
 
+use std::future::{Future, ready};
 use std::hint::spin_loop;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +16,7 @@ use priority_pool::{Priority, PriorityConfig, PriorityConnection, PriorityPool, 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, yield_now};
 
-use crate::desk::up_to;
+use crate::desk::{Outcome, ms, up_to};
 use crate::gate::{Gate, Gated};
 use crate::words::told;
 
@@ -44,7 +46,7 @@ const TASKS: usize = 1_000;
 const ROUNDS: usize = 5;
 const MAX: u32 = 8;
 /// For what takes a moment if it comes to an end at all.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = ms(1_500);
 
 fn serves_a_thousand_tasks() {
     let runtime = Builder::new_multi_thread()
@@ -172,9 +174,10 @@ async fn turns(times: usize) {
 
 /// How often two threads meet, unless the machine is so busy that it takes longer than this.
 const DUELS: usize = 20_000;
-const DUELS_TAKE: Duration = Duration::from_secs(1);
+const DUELS_TAKE: Duration = Duration::from_secs(4);
 
-/// Two threads and one connection: one gives it back while the other asks, or goes away.
+/// Two threads and one connection: one gives it back while the other asks, or goes away; a little
+/// earlier or later each time.
 fn duels(runtime: &Runtime) {
     let exchange = Exchange::for_tasks();
     let manager = Gated { manager: exchange.async_manager(), gate: Gate::default() };
@@ -184,16 +187,18 @@ fn duels(runtime: &Runtime) {
         Err(error) => fail("`PriorityPool::new` to succeed", told(&error)),
     };
     drop(entered);
-    // It is lent out; it comes back; it has been looked for.
     let over = AtomicBool::new(false);
+    // It is lent out; it comes back; it has been looked for.
     let meets = [Meeting::default(), Meeting::default(), Meeting::default()];
     thread::scope(|scope| {
         scope.spawn(|| {
             harness::guarded(|| {
+                let _entered = runtime.enter();
                 for round in 0.. {
-                    let held = must_have(runtime, &pool, "that the other thread gave back");
+                    let held = must_have(runtime, pool.get(Priority::Normal));
                     meets[0].comes(round);
                     meets[1].comes(round);
+                    dawdle(round * 7);
                     drop(held);
                     meets[2].comes(round);
                     if over.load(Ordering::Acquire) {
@@ -203,14 +208,23 @@ fn duels(runtime: &Runtime) {
             });
         });
         let began = Instant::now();
+        let _entered = runtime.enter();
         for round in 0.. {
             meets[0].comes(round);
-            // Every other time it has asked before, and leaves at the moment of the return.
+            let mut get = Box::pin(pool.get(Priority::Normal));
             if round % 2 == 0 {
                 meets[1].comes(round);
-                drop(must_have(runtime, &pool, "given back at the moment of asking"));
+                dawdle(round * 11);
+                drop(match poll(&mut get) {
+                    Poll::Ready(got) => must_have(runtime, ready(got)),
+                    Poll::Pending => must_have(runtime, get),
+                });
             } else {
-                asks_and_leaves(runtime, &pool, || meets[1].comes(round));
+                // Every other time it has asked before, and leaves at the moment of the return.
+                let asked = poll(&mut get);
+                meets[1].comes(round);
+                dawdle(round * 11);
+                drop((asked, get));
             }
             let last = round + 1 == DUELS || began.elapsed() > DUELS_TAKE;
             over.store(last, Ordering::Release);
@@ -222,27 +236,29 @@ fn duels(runtime: &Runtime) {
     });
 }
 
-/// Polls a `get` once, and drops it at the moment at which the other one comes.
-fn asks_and_leaves(runtime: &Runtime, pool: &Pool, comes: impl FnOnce()) {
-    let mut get = Box::pin(pool.get(Priority::Critical));
-    let entered = runtime.enter();
-    let first = get.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    comes();
-    drop((first, get));
-    drop(entered);
+type Got = Outcome<PriorityConnection<Gated>>;
+
+fn poll(get: &mut Pin<Box<impl Future<Output = Got>>>) -> Poll<Got> {
+    get.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// A connection that is there, or comes back at this moment.
-fn must_have(runtime: &Runtime, pool: &Pool, which: &str) -> PriorityConnection<Gated> {
-    let get = pool.get(Priority::Normal);
+fn must_have(runtime: &Runtime, get: impl Future<Output = Got>) -> PriorityConnection<Gated> {
     let got = ends_in_real_time(Patience::new(PATIENCE), Box::pin(get), &nowhere_else);
     match runtime.block_on(got) {
         Ok(Ok(held)) => held,
-        Ok(Err(error)) => fail(format!("a connection {which}"), told(&error)),
+        Ok(Err(error)) => fail("a connection from a pool with one that nobody keeps", told(&error)),
         Err(late) => fail(
-            format!("a connection {which}: two threads share one, and nobody holds it"),
-            format!("{late}"),
+            "a connection for a thread that asks in the moment in which another one gives it back",
+            format!("{late}, and nobody holds it"),
         ),
+    }
+}
+
+/// Some nanoseconds, more or fewer.
+fn dawdle(dice: usize) {
+    for _ in 0..dice % 61 {
+        spin_loop();
     }
 }
 
@@ -256,8 +272,12 @@ impl Meeting {
         let mut looks = 0;
         while self.0.load(Ordering::Acquire) < 2 * (round + 1) {
             looks += 1;
-            // Whoever waits for long waits for a core.
-            if looks % 1_000 == 0 { thread::yield_now() } else { spin_loop() }
+            if looks < 100_000 {
+                spin_loop();
+            } else {
+                // Whoever has not come by now waits for a core, or for ever.
+                thread::sleep(ms(5));
+            }
         }
     }
 }
