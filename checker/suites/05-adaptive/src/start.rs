@@ -81,7 +81,8 @@ fn refuses_bad_config() {
                     open_connections(open),
                 );
             }
-            // It serves, and its samples end in nothing bad.
+            // It serves, and its samples end in nothing bad. What it does right after `new` is over.
+            desk.at(ms(1)).await;
             drop(desk.need("from a pool with an idle one").await);
             desk.at(ms(450)).await;
             let held = desk.need("from a pool with an idle one").await;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use adaptive_pool::{AdaptiveConfig, PoolError};
+use adaptive_pool::PoolError;
 use harness::fail;
 use harness::tasks::home;
 use tokio::time::{sleep, timeout};
@@ -36,7 +36,7 @@ async fn wait(desk: &Desk, count: u32) -> Vec<Waits<'_>> {
 
 /// A pool of one that is lent out and that grows from 200 ms on, though no connect is answered.
 async fn growing() -> (Desk, Held) {
-    let desk = Desk::open(AdaptiveConfig { target_wait: ms(0), ..between(1, 9) }).await;
+    let desk = Desk::open(between(1, 9)).await;
     let held = desk.need("from a pool with an idle one").await;
     desk.exchange.hang_next(9);
     (desk, held)
@@ -90,7 +90,7 @@ pub(crate) fn dropped_half_way() {
 /// sixty tasks before it looks at who waits for one of them.
 pub(crate) fn hundreds_end() {
     order(async || {
-        let desk = Desk::open(AdaptiveConfig { target_wait: ms(0), ..between(200, 900) }).await;
+        let desk = Desk::open(between(200, 900)).await;
         let held = desk.need_all(200, "from a pool with 200 idle ones").await;
         desk.exchange.connect_takes(ms(1_030));
         let waiting = wait(&desk, 600).await;
