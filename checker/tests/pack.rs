@@ -117,7 +117,8 @@ fn the_students_edition_gives_nothing_away_and_judges_alike() {
     let mut course = Command::new(env!("CARGO"));
     course.args(["course", "list"]).current_dir(exercise).env_remove("CARGO_TARGET_DIR");
     let said = String::from_utf8(course.output().unwrap().stdout).unwrap();
-    assert!(said.starts_with("01-basic-pool ") && said.lines().count() == 4, "{said}");
+    let tasks = fs::read_dir(folder.join("exercises")).unwrap().count();
+    assert!(said.starts_with("01-basic-pool ") && said.lines().count() == tasks, "{said}");
 
     // What is there is not overwritten.
     assert_eq!(checker(&root(), &["pack", folder.to_str().unwrap()]).status.code(), Some(2));
