@@ -7,6 +7,7 @@ use harness::{Case, clock, fail};
 use priority_pool::{Priority, PriorityConfig, PriorityError};
 
 use crate::desk::{BEGIN, Desk, SLACK, ms, story, up_to};
+use crate::handover;
 use crate::places;
 use crate::rush::{RETURN, Rush};
 use crate::words::{outcome, priority, who};
@@ -71,6 +72,10 @@ fn a_broken_one_gives_its_place() {
         let mut held = desk.need_at(desk.now(), Priority::Normal, "in a place that is free").await;
         held.order().await;
     });
+    // The place of one that came back broken goes to a `get` that another task has polled before.
+    for code in ["C1", "N1"] {
+        story(async || handover::it_moves(code, true).await);
+    }
     broke_while_idle();
     broke_on_its_way();
     broke_on_its_way_to_the_first();

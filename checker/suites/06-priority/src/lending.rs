@@ -11,6 +11,7 @@ use priority_pool::{Priority, PriorityConfig, PriorityError, PriorityPool};
 use crate::desk::{BEGIN, Desk, SLACK, ms, story, up_to};
 use crate::handover;
 use crate::held::Held;
+use crate::limits;
 use crate::places;
 use crate::words::{said, told, who};
 
@@ -92,6 +93,7 @@ fn refuses_bad_config() {
             desk.expect_attempts(0, &format!("after `new` with {}", said(&config)));
         });
     }
+    limits::without_end();
     // The largest values serve, and one that 32 bits do not hold, where there are more.
     let large = usize::try_from(1_u64 << 32).unwrap_or(usize::MAX);
     for (max, normal_queue) in [(1, usize::MAX), (u32::MAX, usize::MAX), (1, large)] {

@@ -77,7 +77,6 @@ fn gives_up_in_time() {
         drop(held);
         desk.expect_whole(1, "after four that gave up").await;
     });
-    limits::tell();
     // Others are served before it, again and again.
     story(async || {
         let desk = Desk::open(within(ms(100))).await;
@@ -140,6 +139,7 @@ fn gives_up_in_time() {
         }
         all_home(held_for(&desk, first)).await;
     });
+    limits::tell();
 }
 
 /// With a time limit of zero: nobody waits while `first` is held, if it is a connection.
