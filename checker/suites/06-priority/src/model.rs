@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 /// What happens at a moment that the case chooses. A trader is told by his code, as `C1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Asks(&'static str),
     /// His `get` is dropped, if it has not ended yet.
@@ -74,6 +74,21 @@ impl Model {
             closed: false,
             free: false,
             told: Vec::new(),
+        }
+    }
+
+    /// Whether a step changes anything now: whoever leaves waits, what comes back is lent out.
+    pub(crate) fn has_to_do(&self, step: Step) -> bool {
+        match step {
+            // What a pool may have done is not known here.
+            _ if self.free => true,
+            Step::Asks(_) | Step::Close => true,
+            Step::Leaves(code) => {
+                let waits = self.critical.contains(&code) || self.normal.contains(&code);
+                waits || matches!(self.place, Place::Connecting { by, .. } if by == code)
+            }
+            Step::Return => self.place == Place::Held,
+            Step::ConnectEnds => matches!(self.place, Place::Connecting { .. }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Every order in which requests, returns, cancellations, connects and the end can come: P22.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,10 +34,15 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A story: its steps in one order, and on what terms.
+/// What happens at one moment: a step, and who leaves in the same instant, before anybody can run.
+type Moment = (Step, Option<&'static str>);
+
+/// A story: its moments in one order, and on what terms.
 #[derive(Clone, Debug)]
 struct Plot {
-    steps: Vec<Step>,
+    moments: Vec<Moment>,
+    /// How many of them make the order; behind them, what it takes to serve all who wait.
+    order: usize,
     terms: Terms,
     /// Who leaves does so in the instant of the return before it, if it follows one.
     hasty: bool,
@@ -77,11 +82,16 @@ fn any_order_is_fair() {
 }
 
 /// Plays all orders of these steps in which nobody leaves before he asks. Equals ask in the order of
-/// their numbers, and two returns are the same.
+/// their numbers, and two returns are the same. Orders that differ only in steps which have nothing to
+/// do, as a return when nobody holds anything, come to the same: one of them is played.
 fn play_all(steps: &[Step], terms: Terms, hasty: bool) {
+    let mut played = BTreeSet::new();
     grow(&mut Vec::new(), steps, &mut |steps| {
-        let plot = Plot { steps: steps.to_vec(), terms, hasty };
-        order(async || plot.play().await);
+        let plot = Plot::new(steps, terms, hasty);
+        let differs = !hasty || plot.moments.iter().any(|(_, leaves)| leaves.is_some());
+        if differs && played.insert(plot.moments.clone()) {
+            order(async || plot.play().await);
+        }
     });
 }
 
@@ -135,20 +145,38 @@ impl Floor {
     }
 }
 
-/// What happens at one moment: a step, and who leaves in the same instant, before anybody can run.
-type Moment = (Step, Option<&'static str>);
-
 impl Plot {
-    /// The steps by their moments, and as many returns behind them as it takes to serve all who wait.
-    fn moments(&self) -> Vec<Moment> {
-        let mut moments: Vec<Moment> = Vec::new();
-        for &step in self.steps.iter().chain([ConnectEnds, Return].repeat(5).iter()) {
-            match (step, moments.last_mut()) {
-                (Leaves(code), Some((Return, leaves @ None))) if self.hasty => *leaves = Some(code),
-                _ => moments.push((step, None)),
+    /// The steps that have something to do, by their moments, and as many returns behind them as it
+    /// takes to serve all who wait.
+    fn new(steps: &[Step], terms: Terms, hasty: bool) -> Self {
+        let mut model = Model::new(terms);
+        let mut plot = Self { moments: Vec::new(), order: 0, terms, hasty };
+        let mut steps = steps.to_vec();
+        let ordered = steps.len();
+        steps.extend([ConnectEnds, Return].repeat(5));
+        let mut place = 0;
+        while let Some(&step) = steps.get(place) {
+            place += 1;
+            if !model.has_to_do(step) {
+                continue;
+            }
+            let leaves = match (step, steps.get(place)) {
+                (Return, Some(&Leaves(code))) if hasty && model.has_to_do(Leaves(code)) => {
+                    place += 1;
+                    Some(code)
+                }
+                _ => None,
+            };
+            match leaves {
+                Some(code) => model.step_and_leave(step, code),
+                None => model.step(step),
+            };
+            plot.moments.push((step, leaves));
+            if place <= ordered {
+                plot.order = plot.moments.len();
             }
         }
-        moments
+        plot
     }
 
     async fn play(&self) {
@@ -165,7 +193,7 @@ impl Plot {
         let mut model = Model::new(self.terms);
         // Who was opening a connection at the end: what he is told, and when, is up to the pool.
         let mut late = None;
-        for (place, (step, leaves)) in self.moments().into_iter().enumerate() {
+        for (place, (step, leaves)) in self.moments.iter().copied().enumerate() {
             desk.at(moment(place)).await;
             let mut gone = leaves;
             match step {
@@ -225,7 +253,7 @@ impl Plot {
     async fn judge_end(&self, desk: &Desk) {
         desk.gate.open();
         desk.at(desk.now() + SLACK).await;
-        if self.steps.contains(&Close) {
+        if self.moments.contains(&(Close, None)) {
             let when = format!("when all have gone home from a closed pool,{}", self.told());
             desk.expect_sessions(0, &when).await;
         } else {
@@ -236,18 +264,16 @@ impl Plot {
 
     /// The order, in words; continues a sentence.
     fn told(&self) -> String {
-        self.in_words(&self.steps)
+        self.in_words(&self.moments[..self.order])
     }
 
     /// The order up to a moment, in words; what came after it does not matter.
     fn until(&self, place: usize) -> String {
-        let moments = self.moments().into_iter().take(place + 1);
-        let steps = moments.flat_map(|(step, leaves)| [Some(step), leaves.map(Leaves)]);
-        self.in_words(&steps.flatten().collect::<Vec<Step>>())
+        self.in_words(&self.moments[..=place])
     }
 
-    fn in_words(&self, steps: &[Step]) -> String {
-        let step = |step: &Step| match step {
+    fn in_words(&self, moments: &[Moment]) -> String {
+        let step = |step: Step| match step {
             Asks(code) => format!("{} asks", who(code)),
             Leaves(code) => format!("{} is dropped", who(code)),
             Return if self.terms.broken => "return, broken".to_owned(),
@@ -255,7 +281,8 @@ impl Plot {
             ConnectEnds => "connect ends".to_owned(),
             Close => "close".to_owned(),
         };
-        let steps: Vec<String> = steps.iter().map(step).collect();
+        let steps = moments.iter().flat_map(|(step, leaves)| [Some(*step), leaves.map(Leaves)]);
+        let steps: Vec<String> = steps.flatten().map(step).collect();
         let Terms { normal_queue, starvation_limit, refused, .. } = self.terms;
         let limit = starvation_limit.map(|limit| format!(", starvation_limit {limit}"));
         let terms = [

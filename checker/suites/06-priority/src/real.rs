@@ -272,11 +272,12 @@ impl Meeting {
         let mut looks = 0;
         while self.0.load(Ordering::Acquire) < 2 * (round + 1) {
             looks += 1;
-            if looks < 100_000 {
-                spin_loop();
-            } else {
-                // Whoever has not come by now waits for a core, or for ever.
-                thread::sleep(ms(5));
+            match looks {
+                0..2_000 => spin_loop(),
+                // Whoever has not come by now waits for a core, perhaps for this one;
+                2_000..4_000 => thread::yield_now(),
+                // or for ever.
+                _ => thread::sleep(ms(1)),
             }
         }
     }
