@@ -1,8 +1,9 @@
 //! The manifests that are built: the snapshot as the graded crate, the suite beside it.
 //!
-//! Nothing of the submission takes part but its source. A task is four packages (two if it is not
-//! simulated): the graded crate and its suite, for the real world and over the simulation, where
-//! `std`, `parking_lot` and `fixtures` are renamed to their stand-ins.
+//! Nothing of the submission takes part but its source. A task is the graded crate and its suite, for
+//! the real world and, if it is simulated, once more over the simulation, where `std`, `parking_lot`
+//! and `fixtures` are renamed to their stand-ins. A suite with a `main.rs` is two packages: its cases,
+//! and what joins them and the graded crate.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,13 +41,20 @@ pub struct Names {
     pub graded: String,
     /// The suite, a program. `harness::main!` tells the world by the suffix.
     pub suite: String,
+    /// Its cases, if they are a library beneath it that does not know the graded crate.
+    pub cases: Option<String>,
 }
 
 impl Names {
     /// The names in the world with this suffix: `real` or `sim`.
     pub fn new(task: &Task, world: &str) -> Self {
         let package = &task.facts.package;
-        Self { graded: format!("{package}-{world}"), suite: format!("{package}-suite-{world}") }
+        let apart = task.suite.join("src").join("main.rs").exists();
+        Self {
+            graded: format!("{package}-{world}"),
+            suite: format!("{package}-suite-{world}"),
+            cases: apart.then(|| format!("{package}-cases-{world}")),
+        }
     }
 }
 
@@ -142,6 +150,9 @@ impl Generator<'_> {
             let names = Names::new(self.task, world);
             self.write_package(&names.graded, self.graded(world)?)?;
             self.write_package(&names.suite, self.suite(&names, world)?)?;
+            if let Some(cases) = &names.cases {
+                self.write_package(cases, self.cases(world)?)?;
+            }
             // The graded crates come along as dependencies. Asked for by name, both libraries of one
             // name would be laid in one place.
             packages.push(names.suite);
@@ -211,16 +222,43 @@ impl Generator<'_> {
         }))
     }
 
-    fn suite(&self, names: &Names, world: &str) -> Result<Value> {
+    /// What the suite's crates stand on.
+    fn suite_dependencies(&self, world: &str) -> Result<Table> {
         let used = self.task.facts.suite_dependencies.iter().map(String::as_str);
-        let mut dependencies = self.dependencies(used.chain(["harness"]), world)?;
+        self.dependencies(used.chain(["harness"]), world)
+    }
+
+    /// The suite, whole, or what joins its cases and the graded crate.
+    fn suite(&self, names: &Names, world: &str) -> Result<Value> {
+        let mut dependencies = self.suite_dependencies(world)?;
         let graded = json!({ "package": names.graded, "path": format!("../{}", names.graded) });
         dependencies.insert(self.task.library(), graded);
-        let path = self.task.suite.join("src").join("lib.rs");
+        let mut root = "lib.rs";
+        if let Some(cases) = &names.cases {
+            let beneath = json!({ "package": cases, "path": format!("../{cases}") });
+            dependencies.insert(self.cases_library(), beneath);
+            root = "main.rs";
+        }
+        let path = self.task.suite.join("src").join(root);
         Ok(json!({
             "bin": [{ "name": names.suite, "path": text_of(&path)? }],
             "dependencies": dependencies,
         }))
+    }
+
+    /// The cases of a suite that knows the graded crate behind a trait: compiled once, and not anew
+    /// with each submission.
+    fn cases(&self, world: &str) -> Result<Value> {
+        let path = self.task.suite.join("src").join("lib.rs");
+        Ok(json!({
+            "lib": { "name": self.cases_library(), "path": text_of(&path)? },
+            "dependencies": self.suite_dependencies(world)?,
+        }))
+    }
+
+    /// What the cases are called by the program above them, here as in the course's own workspace.
+    fn cases_library(&self) -> String {
+        format!("{}_suite", self.task.library())
     }
 
     fn dependencies<'a>(

@@ -51,8 +51,10 @@ fn simulated(plan: Plan, body: fn()) -> u64 {
 /// the end of its crate. The program's own package says by its name which of the two worlds it was
 /// built for: `…-sim`, or another.
 ///
-/// The suite is the program itself, and no library beneath one: it is compiled for each submission, and
-/// a library's metadata would cost a sixth of that.
+/// A suite that names the graded crate's types is the program itself, and no library beneath one: it is
+/// compiled for each submission, and a library's metadata would cost a sixth of that. A suite that
+/// knows the graded crate behind a trait is a library, compiled once; then this stands at the end of
+/// the small program, `main.rs`, that joins the two.
 #[macro_export]
 macro_rules! main {
     ($suite:path) => {

@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::graded::{Lane, TradingPools};
 use fixtures::db::Rows;
 use harness::Case;
-use pool_separation::{Lane, TradingPools};
 use tokio::time::timeout;
 
 use crate::desk::{Desk, between, buy, ms, on_each, told};

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::graded::{Lane, Limits, TradingError, TradingPools};
 use fixtures::db::{Contents, Database, Held, Kind, Mismatch, NewTrade, Rows, Side, servers};
 use harness::tasks::{Patience, ends_in_real_time, nowhere_else};
-use pool_separation::{Lane, Limits, TradingError, TradingPools};
 use sqlx::Any;
 use sqlx::pool::PoolConnection;
 use tokio::runtime::Builder;
@@ -78,7 +78,7 @@ impl Desk {
 
     /// Opens the lanes by another way to the same database, which must succeed.
     pub(crate) async fn open_at(&self, url: &str, limits: [Limits; 3]) -> TradingPools {
-        let connect = Box::pin(is_send(TradingPools::connect(url, limits, SERVER_LIMIT)));
+        let connect = Box::pin(TradingPools::connect(url, limits, SERVER_LIMIT));
         match self.ends("`connect`", connect).await {
             Ok(pools) => pools,
             Err(error) => self.fail("`connect` to open the lanes", told(&error)).await,
@@ -250,11 +250,6 @@ impl Desk {
         }
         harness::fail(expected, got)
     }
-}
-
-/// What a task could do: the compiler asks.
-fn is_send<T>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> {
-    work
 }
 
 /// Between `min` and `max` connections, and time enough to wait for them.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::graded::{Lane, TradingError};
 use harness::Case;
-use pool_separation::{Lane, TradingError};
 use sqlx::{AnyConnection, Executor};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::sleep;

@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use crate::graded::{Lane, PoolStats, TradingError, TradingPools};
 use harness::Case;
 use harness::tasks::joined;
-use pool_separation::{Lane, PoolStats, TradingError, TradingPools};
 use sqlx::Any;
 use sqlx::pool::PoolConnection;
 use tokio::task::JoinHandle;

@@ -6,6 +6,7 @@
 mod cancel;
 mod desk;
 mod end;
+pub mod graded;
 mod lanes;
 mod load;
 mod outage;
@@ -153,5 +154,3 @@ pub fn suite() -> Suite {
     let suite = Suite::new(PROMISES).with_databases(fixtures::db::hand_over);
     core.into_iter().chain(hard).flatten().fold(suite, Suite::case)
 }
-
-harness::main!(suite);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::graded::{Lane, Limits, TradingError};
 use fixtures::db::Rows;
 use harness::Case;
 use harness::tasks::joined;
-use pool_separation::{Lane, Limits, TradingError};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 

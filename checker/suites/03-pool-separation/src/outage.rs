@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::graded::{Lane, Limits, TradingError, TradingPools};
 use harness::Case;
-use pool_separation::{Lane, Limits, TradingError, TradingPools};
 
 use crate::cancel::expect_pairs;
 use crate::desk::{Desk, SERVER_LIMIT, between, buy, ms, on_each, outcome, told, waiting};

@@ -1,8 +1,8 @@
 //! What is read: P5 to P8.
 
+use crate::graded::{TradingError, TradingPools};
 use fixtures::db::{Rows, Side, Trade, literal, side_by_side};
 use harness::Case;
-use pool_separation::{TradingError, TradingPools};
 
 use crate::desk::{Desk, between, buy, on_each, outcome};
 

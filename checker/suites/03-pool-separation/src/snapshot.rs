@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
+use crate::graded::TradingPools;
 use harness::Case;
-use pool_separation::TradingPools;
 
 use crate::desk::{Desk, between, on_each};
 

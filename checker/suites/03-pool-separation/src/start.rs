@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::graded::{Lane, Limits, TradingError, TradingPools};
 use harness::Case;
 use harness::tasks::{Patience, ends_in_real_time, nowhere_else};
-use pool_separation::{Lane, Limits, TradingError, TradingPools};
 use tokio::runtime::Builder;
 
 use crate::desk::{Desk, SERVER_LIMIT, between, ms, on_each, outcome, told};

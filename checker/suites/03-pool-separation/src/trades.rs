@@ -1,8 +1,8 @@
 //! Trades that are recorded one by one: P3, P4 and P12.
 
+use crate::graded::{TradingError, TradingPools};
 use fixtures::db::{NewTrade, Rows, Side};
 use harness::Case;
-use pool_separation::TradingError;
 
 use crate::desk::{Desk, between, buy, on_each, outcome};
 
@@ -144,7 +144,7 @@ fn at_the_commit(is_postgres: bool) -> [&'static str; 2] {
     }
 }
 
-async fn recorded_again(desk: &Desk, pools: &pool_separation::TradingPools, table: &str) {
+async fn recorded_again(desk: &Desk, pools: &TradingPools, table: &str) {
     let what = format!("`record_trade` after one that failed on {table}, on the same connection");
     desk.need(&what, pools.record_trade(&buy("MSFT", 10.0, 392.5, 2))).await;
 }
