@@ -174,7 +174,7 @@ async fn turns(times: usize) {
 
 /// How often two threads meet, unless the machine is so busy that it takes longer than this.
 const DUELS: usize = 20_000;
-const DUELS_TAKE: Duration = Duration::from_secs(4);
+const DUELS_TAKE: Duration = Duration::from_secs(6);
 
 /// Two threads and one connection: one gives it back while the other asks, or goes away; a little
 /// earlier or later each time.
