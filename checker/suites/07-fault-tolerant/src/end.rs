@@ -16,7 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
             .paused()
             .hard()
             .points(0.5)
-            .lesson("the-end")
+            .lesson("the-end-of-a-cluster")
             .hints(&[
                 "`ServerPool::close` ends those who wait for a place. Who ends those who hang in a \
                  connect?",

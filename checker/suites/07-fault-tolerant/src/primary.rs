@@ -30,7 +30,7 @@ pub(crate) fn cases() -> Vec<Case> {
             .title("an error that names each server's, in time")
             .paused()
             .points(0.5)
-            .lesson("failing-over")
+            .lesson("all-down")
             .hints(&[
                 "Keep the error of each server that you tried, at the server's own place: the \
                  replicas take turns, and their errors do not.",
