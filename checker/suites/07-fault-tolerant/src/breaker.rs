@@ -5,7 +5,9 @@ use std::time::Duration;
 use fault_tolerant_pool::{Breaker, ClusterConfig};
 use harness::Case;
 
-use crate::desk::{ALMOST, ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, outcome, story, usual};
+use crate::desk::{
+    ALMOST, ATTEMPT, Desk, OPEN_FOR, SLACK, after, largest, ms, outcome, story, usual,
+};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -18,6 +20,8 @@ pub(crate) fn cases() -> Vec<Case> {
                 "With `failure_threshold` 3 the third failure opens it. Not the fourth, and not the \
                  third of a week in which a thousand attempts succeeded.",
                 "Where do you set the count back to zero? And is there one count for each server?",
+                "An `Instant` plus `Duration::MAX` is more than an `Instant` can hold. Remember when \
+                 a breaker opened, and compare how long ago that was.",
                 "An error, a time that runs out, a panic: all three are failures, of reads and of \
                  writes.",
             ]),
@@ -63,6 +67,7 @@ pub(crate) fn hard_cases() -> Vec<Case> {
 }
 
 fn opens_at_the_threshold() {
+    largest_values();
     for threshold in [1, 2, 3, 5] {
         story(async || {
             let desk = Desk::open(2, after(threshold)).await;
@@ -134,6 +139,23 @@ fn opens_at_the_threshold() {
             drop(desk.read().await);
         }
         desk.expect_breaker(1, Breaker::Open, "after three failures of its own");
+    });
+}
+
+/// The largest values are there to be used.
+fn largest_values() {
+    story(async || {
+        let desk = Desk::open(1, ClusterConfig { failure_threshold: 1, ..largest() }).await;
+        drop(desk.must_read(0, "with the largest values").await);
+        desk.opens_by(1).await;
+        drop(desk.must_read(1, "while the primary's breaker is open for ever").await);
+        desk.at(Duration::from_hours(24)).await;
+        desk.comes_back(0);
+        drop(desk.must_read(1, "a day later, while open_for is endless").await);
+        let desk = Desk::open(0, largest()).await;
+        desk.dies(0);
+        desk.fails(100).await;
+        desk.expect_breaker(0, Breaker::Closed, "with failure_threshold u32::MAX");
     });
 }
 

@@ -47,6 +47,17 @@ pub(crate) fn usual() -> ClusterConfig {
     }
 }
 
+/// The largest values that there are.
+pub(crate) fn largest() -> ClusterConfig {
+    ClusterConfig {
+        failure_threshold: u32::MAX,
+        open_for: Duration::MAX,
+        attempt_timeout: Duration::MAX,
+        max_lag: Some(Duration::MAX),
+        max_connections: u32::MAX,
+    }
+}
+
 /// The usual one, with another threshold.
 pub(crate) fn after(failures: u32) -> ClusterConfig {
     ClusterConfig { failure_threshold: failures, ..usual() }
