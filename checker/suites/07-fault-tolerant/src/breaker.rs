@@ -5,9 +5,8 @@ use std::time::Duration;
 use fault_tolerant_pool::{Breaker, ClusterConfig};
 use harness::Case;
 
-use crate::desk::{
-    ALMOST, ATTEMPT, Desk, OPEN_FOR, SLACK, after, largest, ms, outcome, story, usual,
-};
+use crate::desk::{ALMOST, ATTEMPT, Desk, OPEN_FOR, SLACK, after, largest, ms, story, usual};
+use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -7,7 +7,8 @@ use fixtures::exchange::Exchange;
 use harness::tasks::all_home;
 use harness::{Case, fail};
 
-use crate::desk::{ATTEMPT, Desk, SLACK, after, largest, ms, outcome, said, story, usual};
+use crate::desk::{ATTEMPT, Desk, SLACK, after, largest, ms, story, usual};
+use crate::words::{outcome, said};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -6,8 +6,9 @@ use fault_tolerant_pool::{Breaker, ClusterConfig, ClusterError};
 use harness::Case;
 use harness::tasks::{all_home, ends, home};
 
-use crate::desk::Held;
-use crate::desk::{ATTEMPT, Desk, OPEN_FOR, Outcome, SLACK, after, ms, outcome, poll_once, story};
+use crate::desk::{ATTEMPT, Desk, OPEN_FOR, Outcome, SLACK, after, ms, poll_once, story};
+use crate::held::Held;
+use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -7,7 +7,8 @@ use harness::Case;
 use harness::tasks::home;
 use ledger::What;
 
-use crate::desk::{ATTEMPT, Desk, SLACK, after, ms, outcome, story};
+use crate::desk::{ATTEMPT, Desk, SLACK, after, ms, story};
+use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -23,6 +24,11 @@ pub(crate) fn cases() -> Vec<Case> {
                 "Its answer is an answer: the server lives. Only `Err`, or no answer, is a failure.",
             ]),
     ]
+}
+
+/// Each failure opens a breaker at once: what is none must not.
+fn strict(max: Duration) -> ClusterConfig {
+    ClusterConfig { max_lag: Some(max), ..after(1) }
 }
 
 fn config(max: Duration) -> ClusterConfig {
@@ -41,8 +47,8 @@ fn lagging() {
                 (None, false),
             ];
             for (lag, serves) in rows {
-                let desk = Desk::open(2, config(max)).await;
-                desk.opens_by(2).await;
+                let desk = Desk::open(2, strict(max)).await;
+                desk.opens_by(1).await;
                 desk.servers[1].lags(lag);
                 let mut by_it = 0;
                 for _ in 0..8 {
@@ -86,10 +92,10 @@ fn all_behind() {
     // All are behind: an error for each, and no failures. The primary is not asked, and nobody is
     // without max_lag.
     story(async || {
-        let desk = Desk::open(2, config(ms(1_000))).await;
+        let desk = Desk::open(2, strict(ms(1_000))).await;
         desk.primary().lags(None);
         drop(desk.must_read(0, "which is not asked how far it is behind").await);
-        desk.opens_by(2).await;
+        desk.opens_by(1).await;
         desk.servers[1].lags(None);
         desk.servers[2].lags(Some(ms(5_000)));
         for _ in 0..5 {
@@ -104,8 +110,8 @@ fn all_behind() {
             desk.expect_breaker(server, Breaker::Closed, "when it answers, and is behind");
             desk.expect_dialled(server, 1, 1, "when its connection was good and went back");
         }
-        let desk = Desk::open(1, after(2)).await;
-        desk.opens_by(2).await;
+        let desk = Desk::open(1, after(1)).await;
+        desk.opens_by(1).await;
         desk.servers[1].lags(None);
         drop(desk.must_read(1, "with max_lag None").await);
     });

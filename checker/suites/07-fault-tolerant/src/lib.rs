@@ -1,4 +1,7 @@
-//! The hidden suite of task 07.
+//! The suite of task 07: what its README promises, and a case for each promise.
+//!
+//! `desk` is the trading desk that all cases are played at, `expect` what must be so there, `chart` the
+//! picture of a failing case; the other modules hold the cases, grouped by what they are about.
 
 mod breaker;
 mod busy;
@@ -6,6 +9,8 @@ mod chart;
 mod choosing;
 mod desk;
 mod end;
+mod expect;
+mod held;
 mod lag;
 mod late;
 mod leaving;
@@ -14,6 +19,7 @@ mod orders;
 mod primary;
 mod probe;
 mod storm;
+mod words;
 
 use harness::Suite;
 

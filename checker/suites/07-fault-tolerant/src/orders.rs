@@ -6,7 +6,8 @@ use fault_tolerant_pool::{Breaker, ClusterConfig};
 use harness::tasks::home;
 use harness::{Case, clock};
 
-use crate::desk::{BEGIN, Desk, Held, SLACK, after, ms, order};
+use crate::desk::{BEGIN, Desk, SLACK, after, ms, order};
+use crate::held::Held;
 use crate::model::Step::{Breaks, Cancelled, Dies, Read, Returns, Write};
 use crate::model::{Course, Model, OPEN_FOR, Step, TAKES, THRESHOLD, Told};
 

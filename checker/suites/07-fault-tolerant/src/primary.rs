@@ -3,7 +3,8 @@
 use fault_tolerant_pool::{Breaker, ClusterError};
 use harness::{Case, clock};
 
-use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, outcome, story, usual};
+use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, story, usual};
+use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

@@ -4,7 +4,8 @@ use fault_tolerant_pool::{Breaker, ClusterConfig};
 use harness::Case;
 use harness::tasks::{all_home, home};
 
-use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, outcome, story, usual};
+use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, story, usual};
+use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
