@@ -78,12 +78,25 @@ fn steps(changes: impl Iterator<Item = (Duration, char)>, first: char, now: Dura
     row.into_iter().collect()
 }
 
+/// A death is to be seen, also if the server is back before the column ends.
 fn health(seen: &[Look], server: usize, now: Duration) -> String {
-    let changes = seen.iter().filter_map(|look| match look {
-        Look::Server(at, which, health) if *which == server => Some((*at, health.mark())),
-        _ => None,
-    });
-    steps(changes, Health::Well.mark(), now)
+    let mut row = vec![Health::Well.mark(); COLUMNS];
+    let mut ill = Vec::new();
+    for look in seen {
+        if let Look::Server(at, which, health) = look
+            && *which == server
+        {
+            let from = column(*at, now);
+            row[from..].fill(health.mark());
+            if *health != Health::Well {
+                ill.push((from, health.mark()));
+            }
+        }
+    }
+    for (from, mark) in ill {
+        row[from] = mark;
+    }
+    row.into_iter().collect()
 }
 
 fn breaker(seen: &[Look], server: usize, now: Duration) -> String {

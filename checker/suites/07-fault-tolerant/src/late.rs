@@ -109,6 +109,7 @@ fn old_guards() {
             held.drain(..2).for_each(drop);
             desk.expect_breaker(0, Breaker::Open, "after two guards that broke");
             let opened = desk.now();
+            desk.at(opened + ms(1_000)).await;
             desk.comes_back(0);
             if closed_again {
                 desk.at(opened + OPEN_FOR + SLACK).await;
