@@ -165,4 +165,3 @@ impl<S: Server> DerefMut for ClusterConnection<S> {
         todo!("the connection")
     }
 }
-

@@ -248,8 +248,8 @@ impl<S: Server> DerefMut for ClusterConnection<S> {
         // end answer
     }
 }
+// answer: your own types and functions: breaker, attempt, the guard's `Drop` (P3, P8 to P20)
 
-// answer: your own functions and types: the breaker, the attempt, and the guard's `Drop` (P3, P8 to P20)
 impl<S: Server> Drop for ClusterConnection<S> {
     fn drop(&mut self) {
         // Its place is given back behind this: who gets that finds the failure counted.
