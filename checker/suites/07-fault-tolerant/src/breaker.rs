@@ -5,7 +5,9 @@ use std::time::Duration;
 use fault_tolerant_pool::{Breaker, ClusterConfig};
 use harness::Case;
 
-use crate::desk::{ALMOST, ATTEMPT, Desk, OPEN_FOR, SLACK, after, largest, ms, story, usual};
+use crate::desk::{
+    ALMOST, ATTEMPT, Desk, OPEN_FOR, SLACK, after, largest, ms, order, story, usual,
+};
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -239,7 +241,7 @@ fn a_failed_probe() {
 
 fn flapping() {
     for period in [ms(300), ms(1_100), ms(10_400), ms(26_000)] {
-        story(async || {
+        order(async || {
             let config = ClusterConfig { max_connections: 2, ..after(2) };
             let desk = Desk::open(1, config).await;
             let minutes = ms(120_000);

@@ -4,7 +4,7 @@ use fault_tolerant_pool::{Breaker, ClusterConfig};
 use harness::Case;
 use harness::tasks::{all_home, home};
 
-use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, story, usual};
+use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, order, story, usual};
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -91,7 +91,7 @@ fn no_storm() {
     for (max, threshold, hangs) in
         [(4, 3, true), (4, 3, false), (10, 1, true), (2, 5, true), (1, 1, false)]
     {
-        story(async || {
+        order(async || {
             let config = ClusterConfig { max_connections: max, ..after(threshold) };
             let desk = Desk::open(1, config).await;
             if hangs {
@@ -119,12 +119,12 @@ fn no_storm() {
                 "by 300 readers, with max_connections {max} and failure_threshold {threshold}"
             );
             desk.expect_dialled(0, 1, most, &when);
-            // A minute with a reader every 10 ms.
+            // A minute with a reader every 50 ms.
             let dials = desk.dials()[0];
             let until = desk.now() + ms(60_000);
             while desk.now() < until {
                 let reader = desk.trader("reader", async |desk| drop(desk.cluster.read().await));
-                desk.at(desk.now() + ms(10)).await;
+                desk.at(desk.now() + ms(50)).await;
                 if desk.dials()[0] > dials + 7 {
                     break;
                 }
