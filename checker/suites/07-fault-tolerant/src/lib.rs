@@ -18,6 +18,7 @@ mod model;
 mod orders;
 mod primary;
 mod probe;
+mod real;
 mod storm;
 mod words;
 
@@ -174,8 +175,10 @@ pub fn suite() -> Suite {
         leaving::cases(),
         end::cases(),
         orders::cases(),
+        real::cases(),
     ];
-    cases.into_iter().flatten().fold(Suite::new(PROMISES), Suite::case)
+    let suite = Suite::new(PROMISES).with_databases(fixtures::db::hand_over);
+    cases.into_iter().flatten().fold(suite, Suite::case)
 }
 
 harness::main!(suite);
