@@ -1,9 +1,15 @@
-//! An outage, on a clock that jumps: the primary dies, both replicas go on, and the primary comes back.
-//! Draws, over time, how each server is, what its breaker says, and who serves the reads.
+//! An outage: the primary dies, a replica goes on, and the primary comes back. On a real PostgreSQL, if
+//! this machine has one: tells what the outage cost. Else on exchanges in memory, on a clock that jumps:
+//! draws, over time, how each server is, what its breaker says, and who serves the reads.
 //!
 //! ```text
 //! cargo run -p fault-tolerant-pool --example outage
+//! cargo run -p fault-tolerant-pool --example outage -- --exchange
+//! cargo run -p fault-tolerant-pool --example outage -- --runs 10
 //! ```
+
+#[path = "outage/real.rs"]
+mod real;
 
 use std::error::Error;
 use std::time::Duration;
@@ -19,8 +25,21 @@ const COLUMNS: u32 = 60;
 const DIES: u32 = 10;
 const BACK: u32 = 38;
 
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let runs = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => 1,
+        ["--exchange"] => return on_exchanges(),
+        ["--runs", runs] => runs.parse()?,
+        _ => return Err("it takes nothing, --exchange, or --runs and a number".into()),
+    };
+    let Some(why) = real::play(runs)? else { return Ok(()) };
+    println!("Not on a real server: {why}.\n");
+    on_exchanges()
+}
+
 #[tokio::main(flavor = "current_thread", start_paused = true)]
-pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
+async fn on_exchanges() -> Result<(), Box<dyn Error>> {
     let primary = Exchange::for_tasks();
     let servers = [primary.clone(), primary.beside(1_000), primary.beside(2_000)];
     for server in &servers {
