@@ -168,12 +168,15 @@ fn has_postgres() -> bool {
     is_there
 }
 
-/// A running server that a checker has had started, as the system knows it.
+/// The running servers that a checker has had started, as the system knows them.
 #[derive(Debug)]
 struct Server {
     service: i32,
     folder: PathBuf,
-    postmaster: i32,
+    /// The service's own, and those of replicated servers if there were some when this was looked up.
+    postmasters: Vec<i32>,
+    /// Who worked for them then: once its postmaster is dead, nothing else tells whose a process was.
+    workers: Vec<i32>,
 }
 
 impl Server {
@@ -186,10 +189,25 @@ impl Server {
             };
             let service = processes().into_iter().find_map(is_service)?;
             let folder = folders(service).pop()?;
-            let file = fs::read_to_string(folder.join("data/postmaster.pid")).ok()?;
-            let postmaster = file.lines().next()?.parse().ok()?;
-            Some(Self { service, folder, postmaster })
+            postmaster(&folder.join("data"))?;
+            let mut server = Self { service, folder, postmasters: vec![], workers: vec![] };
+            server.look_again();
+            Some(server)
         })
+    }
+
+    /// Looks up which processes there are now, besides those that are known.
+    fn look_again(&mut self) {
+        let parts = fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok);
+        self.postmasters.extend(parts.filter_map(|part| postmaster(&part.path())));
+        let is_worker =
+            |(pid, of, _): (i32, i32, String)| self.postmasters.contains(&of).then_some(pid);
+        self.workers.extend(processes().into_iter().filter_map(is_worker));
+    }
+
+    /// Waits until there is a primary with its replicas.
+    fn wait_for_replicas(&self) {
+        wait_for("the replicas", || postmaster(&self.folder.join("replica-2")));
     }
 
     /// What there still is of it: processes, files, shared memory.
@@ -197,13 +215,14 @@ impl Server {
         let name = self.folder.to_str().unwrap();
         let of_it = |(pid, parent, comm): (i32, i32, String)| {
             let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let own = pid == self.service || pid == self.postmaster || parent == self.postmaster;
+            let known = self.postmasters.contains(&pid) || self.workers.contains(&pid);
+            let own = pid == self.service || known || self.postmasters.contains(&parent);
             (own || line.contains(name)).then(|| format!("{comm} ({pid})"))
         };
         let segments = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
         let segments = segments.lines().skip(1).filter_map(|line| {
             let creator: i32 = line.split_whitespace().nth(4)?.parse().ok()?;
-            (creator == self.postmaster).then(|| format!("shared memory: {line}"))
+            self.postmasters.contains(&creator).then(|| format!("shared memory: {line}"))
         });
         let files = folders(self.service).into_iter().map(|path| path.display().to_string());
         processes().into_iter().filter_map(of_it).chain(segments).chain(files).collect()
@@ -212,6 +231,12 @@ impl Server {
     fn is_gone_soon(&self) {
         nothing_soon(|| self.remains());
     }
+}
+
+/// The process of the server on these files, if there is one.
+fn postmaster(data: &Path) -> Option<i32> {
+    let file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    file.lines().next()?.parse().ok()
 }
 
 /// Waits until nothing remains.
@@ -416,14 +441,33 @@ const WAITING: &str = "std::fs::write(std::env::temp_dir().join(\"rows\"), line)
 
 /// Kills a checker while its case waits and a server runs; nothing of either may stay.
 fn kill(desk: &Desk, when: impl FnOnce(), end: impl FnOnce(Pid)) -> Option<i32> {
-    let mut checker = desk.checker().stderr(Stdio::null()).process_group(0).spawn().unwrap();
-    let server = Server::of(&checker);
-    when();
+    let code = kill_checker(&mut desk.checker(), |_| when(), end);
+    nothing_soon(|| desk.remains());
+    code
+}
+
+/// Kills a checker when its servers are as they are to be; nothing of them may stay.
+fn kill_checker(
+    checker: &mut Command,
+    when: impl FnOnce(&Server),
+    end: impl FnOnce(Pid),
+) -> Option<i32> {
+    let mut checker = checker.stderr(Stdio::null()).process_group(0).spawn().unwrap();
+    let mut server = Server::of(&checker);
+    when(&server);
+    server.look_again();
     end(Pid::from_child(&checker));
     let status = checker.wait().unwrap();
     server.is_gone_soon();
-    nothing_soon(|| desk.remains());
     status.code()
+}
+
+/// The checker on the case in which a real primary is killed, with a place of its own for temporary
+/// files; everything is built already.
+fn outage(temporary: &Path) -> Command {
+    let mut command = reference("07", &["--case", "outlives_a_real_primary", "--json"]);
+    command.env("TMPDIR", temporary).stdin(Stdio::null()).stdout(Stdio::null());
+    command
 }
 
 #[test]
@@ -455,5 +499,55 @@ fn nothing_is_left_after_ctrl_c() {
         // As a terminal does it: to the whole group.
         let ctrl_c = |checker| kill_process_group(checker, Signal::INT).unwrap();
         assert_eq!(kill(&desk, when, ctrl_c), Some(130));
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_cluster_when_the_checker_is_killed_at_any_moment_of_its_outage() {
+    if !has_postgres() {
+        return;
+    }
+    let temporary = tempfile::tempdir().unwrap();
+    assert!(outage(temporary.path()).status().unwrap().success());
+    let kill_it = |checker| kill_process(checker, Signal::KILL).unwrap();
+    let mut killed = 0;
+    // Five times while the servers are being made, and then all along the case, which takes 1.4 s from
+    // when they are there.
+    for moment in 0..MOMENTS {
+        let when = |server: &Server| {
+            let step = match moment.checked_sub(5) {
+                None => moment * Duration::from_millis(40),
+                Some(later) => {
+                    server.wait_for_replicas();
+                    later * Duration::from_millis(80)
+                }
+            };
+            // Not to wait for anything: the moment is what is drawn.
+            thread::sleep(step);
+        };
+        let code = kill_checker(&mut outage(temporary.path()), when, kill_it);
+        // On a busy machine the last moments may come too late.
+        assert!(code.is_none_or(|code| code == 0), "{code:?} at moment {moment}");
+        killed += u32::from(code.is_none());
+        nothing_soon(|| files(temporary.path()));
+    }
+    assert!(killed > MOMENTS / 2, "only {killed} were killed before the end");
+}
+
+#[test]
+fn nothing_is_left_of_a_cluster_after_ctrl_c() {
+    if !has_postgres() {
+        return;
+    }
+    let temporary = tempfile::tempdir().unwrap();
+    assert!(outage(temporary.path()).status().unwrap().success());
+    for moment in 0..3 {
+        let when = |server: &Server| {
+            server.wait_for_replicas();
+            thread::sleep(moment * Duration::from_millis(300));
+        };
+        let ctrl_c = |checker| kill_process_group(checker, Signal::INT).unwrap();
+        assert_eq!(kill_checker(&mut outage(temporary.path()), when, ctrl_c), Some(130));
+        nothing_soon(|| files(temporary.path()));
     }
 }
