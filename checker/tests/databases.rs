@@ -511,7 +511,7 @@ fn nothing_is_left_of_a_cluster_when_the_checker_is_killed_at_any_moment_of_its_
     assert!(outage(temporary.path()).status().unwrap().success());
     let kill_it = |checker| kill_process(checker, Signal::KILL).unwrap();
     let mut killed = 0;
-    // Five times while the servers are being made, and then all along the case, which takes 1.4 s from
+    // Five times while the servers are being made, and then all along the case, which takes 1.1 s from
     // when they are there.
     for moment in 0..MOMENTS {
         let when = |server: &Server| {
@@ -519,7 +519,7 @@ fn nothing_is_left_of_a_cluster_when_the_checker_is_killed_at_any_moment_of_its_
                 None => moment * Duration::from_millis(40),
                 Some(later) => {
                     server.wait_for_replicas();
-                    later * Duration::from_millis(80)
+                    later * Duration::from_millis(65)
                 }
             };
             // Not to wait for anything: the moment is what is drawn.

@@ -147,6 +147,6 @@ fn judge(outage: &Outage) {
         );
     }
     if outage.failed_back.is_none() {
-        fail("a write on the primary soon after it is back", "none within 8 s");
+        fail("a write on the primary soon after it is back", "none within 4 s");
     }
 }
