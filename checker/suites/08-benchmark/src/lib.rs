@@ -1,0 +1,121 @@
+//! The suite of task 08: what its README promises, and a case for each promise.
+//!
+//! `desk` is the database that all cases measure and how they do; the other modules hold the cases,
+//! grouped by what they are about.
+
+mod desk;
+mod failing;
+mod figures;
+mod oracle;
+mod strategies;
+
+use harness::Suite;
+
+/// What the task's README promises, word for word.
+const PROMISES: &[(&str, &str)] = &[
+    (
+        "P1",
+        "`quantile` is the nearest rank: the smallest of the sorted values that at least the \
+         share `q` of all do not exceed. A `q` of 0 or less gives the first, of 1 or more the \
+         last; without values it is `None`.",
+    ),
+    (
+        "P2",
+        "Without requests nothing is counted and no time passes: everything in the report is \
+         0 but `opened`, which is what a pool opened beforehand. No figure is ever NaN or \
+         infinite.",
+    ),
+    ("P3", "Each request sends `sql`, word for word, once."),
+    (
+        "P4",
+        "With `PerRequest` each request opens a connection of its own, and has closed it when \
+         `run` ends; `opened` says how many.",
+    ),
+    (
+        "P5",
+        "A pool never has more than `max` connections at the same time, and uses them again: \
+         `opened` is at most `max` unless some break. No two requests use one connection at \
+         the same time.",
+    ),
+    (
+        "P6",
+        "A pool's `min` connections are opened before the clock starts, and counted in \
+         `opened`; never more of them than `max`.",
+    ),
+    (
+        "P7",
+        "`makespan` is the time from the common start to the end of the last request, failed \
+         ones included.",
+    ),
+    (
+        "P8",
+        "`latency` is that of the answered requests: its `mean`, and `p50`, `p90`, `p99` and \
+         `max` as `quantile` has them; all zero if none was answered.",
+    ),
+    (
+        "P9",
+        "A latency runs from the common start to the request's answer: the wait for a \
+         connection and its opening count.",
+    ),
+    ("P10", "`throughput` is the number of answered requests in a second of the makespan."),
+    (
+        "P11",
+        "All requests are released together: none waits for another one's answer, unless all \
+         connections of the pool are lent.",
+    ),
+    (
+        "P12",
+        "A stall of the server is in the latency of all whom it held up, those that waited \
+         for a connection included.",
+    ),
+    (
+        "P13",
+        "`failed` counts the requests that came to nothing: refused a connection, answered \
+         with an error, or panicked. `ok` and `failed` together are `parallel`. A refused \
+         connection is not in `opened`.",
+    ),
+    (
+        "P14",
+        "A request that fails or panics frees its place, and whoever waits goes on at once. \
+         Connections whose query failed are used on unless they `has_broken`; one that has \
+         broken, or whose request panicked, is closed and never used again.",
+    ),
+    (
+        "P15",
+        "A connection that cannot be opened beforehand is done without: its place can be used \
+         later. With `max` 0 all requests fail, at once.",
+    ),
+    (
+        "P16",
+        "A `run` whose future is dropped ends its requests and closes all connections. So has \
+         one that ends.",
+    ),
+    (
+        "P17",
+        "`compare` makes the lesson's nine measurements one after the other, in this order: \
+         `PerRequest`, a pool of 1 to 10, a pool of 5 to 50; each with 100, then 1,000, then \
+         10,000 requests.",
+    ),
+    ("P18", "Ten thousand requests need no threads of their own."),
+    (
+        "P19",
+        "With a pool of m, all opened beforehand, and N requests that the server answers in s \
+         each, the makespan is N/m, rounded up, times s, and where m divides N the mean is s \
+         × (N/m + 1) / 2: exactly.",
+    ),
+];
+
+/// The suite: its promises and its cases, in the order in which a student meets them.
+pub fn suite() -> Suite {
+    let cases = [
+        figures::cases(),
+        strategies::cases(),
+        figures::hard_cases(),
+        failing::cases(),
+        strategies::hard_cases(),
+        oracle::cases(),
+    ];
+    cases.into_iter().flatten().fold(Suite::new(PROMISES), Suite::case)
+}
+
+harness::main!(suite);

@@ -1,0 +1,251 @@
+//! What each strategy opens, and when: P3 to P6, P11, P16 to P18.
+
+use harness::{Case, connections, fail};
+use pool_benchmark::{Strategy, compare, run};
+
+use crate::desk::{Bank, SQL, dropped_after, expect_count, expect_time, ms, order, pool, said};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("sends_the_statement", "P3", sends_the_statement)
+            .title("each request sends the statement once")
+            .paused()
+            .points(0.5)
+            .lesson("one-moment-of-release")
+            .hints(&[
+                "A task that is spawned must own its statement: a `String`, or an `Arc<str>`.",
+            ]),
+        Case::new("per_request_opens_one_each", "P4", per_request_opens_one_each)
+            .title("connection per request opens one for each")
+            .paused()
+            .points(0.5)
+            .lesson("how-large-is-a-pool")
+            .hints(&["Count when `connect` has succeeded; drop the connection when it was asked."]),
+        Case::new("a_pool_keeps_to_its_max", "P5", a_pool_keeps_to_its_max)
+            .title("a pool opens at most max and uses them again")
+            .paused()
+            .points(1.0)
+            .lesson("how-large-is-a-pool")
+            .hints(&[
+                "A `Semaphore` with `max` permits: hold one from before you look until after.",
+            ]),
+        Case::new("min_is_opened_beforehand", "P6", min_is_opened_beforehand)
+            .title("min connections are open before the clock starts")
+            .paused()
+            .points(1.0)
+            .lesson("warm-up")
+            .hints(&["Open them first, then take the time."]),
+    ]
+}
+
+pub(crate) fn hard_cases() -> Vec<Case> {
+    vec![
+        Case::new("all_are_released_together", "P11", all_are_released_together)
+            .title("all requests start at the same moment")
+            .paused()
+            .hard()
+            .points(0.5)
+            .lesson("open-and-closed-load")
+            .hints(&["Does one of your requests wait for something that another one holds?"]),
+        Case::new("a_dropped_run_leaves_nothing", "P16", a_dropped_run_leaves_nothing)
+            .title("what is dropped half-way leaves nothing open")
+            .paused()
+            .hard()
+            .points(0.5)
+            .lesson("one-moment-of-release")
+            .hints(&["A `JoinHandle` that is dropped lets its task go on. A `JoinSet` ends it."]),
+        Case::new("compares_nine", "P17", compares_nine)
+            .title("nine measurements in their order")
+            .paused()
+            .hard()
+            .points(1.0)
+            .lesson("how-large-is-a-pool")
+            .hints(&["The strategy changes slowly, the number of requests quickly."]),
+        Case::new("needs_no_threads", "P18", needs_no_threads)
+            .title("10,000 requests and one thread")
+            .paused()
+            .hard()
+            .points(0.5)
+            .lesson("one-moment-of-release")
+            .hints(&["`spawn`, not `spawn_blocking`, and nothing of `std::thread`."]),
+    ]
+}
+
+fn sends_the_statement() {
+    const ODD: &str = "SELECT 'it''s odd'; -- \n";
+    for sql in [SQL, ODD, ""] {
+        for strategy in [Strategy::PerRequest, pool(2, 4)] {
+            order(async || {
+                let bank = Bank::new(ms(5), ms(10)).expecting(sql);
+                let report = bank.measure(strategy, 9).await;
+                let sent = bank.sent();
+                if sent != 9 {
+                    fail(
+                        format!("9 queries from 9 requests with {}", said(strategy)),
+                        format!("{sent}"),
+                    );
+                }
+                expect_count("ok", report.ok, 9, "all were answered");
+            });
+        }
+    }
+}
+
+fn per_request_opens_one_each() {
+    for count in [1, 50] {
+        order(async || {
+            let bank = Bank::new(ms(5), ms(10));
+            let report = bank.measure(Strategy::PerRequest, count).await;
+            let why = format!("with `PerRequest` and {count} requests");
+            expect_count("opened", report.opened, count as u64, &why);
+            expect_count("ok", report.ok, count as u64, &why);
+            let opened = bank.exchange.opened();
+            if opened != count {
+                fail(format!("{} to be opened, {why}", connections(count)), opened.to_string());
+            }
+            bank.expect_closed("when `run` has ended").await;
+        });
+    }
+}
+
+fn a_pool_keeps_to_its_max() {
+    for (min, max, count) in [(0, 1, 20), (0, 5, 200), (3, 5, 200), (5, 5, 200), (0, u32::MAX, 20)]
+    {
+        order(async || {
+            let bank = Bank::new(ms(25), ms(10));
+            let report = bank.measure(pool(min, max), count).await;
+            let why = format!("with {} and {count} requests", said(pool(min, max)));
+            expect_count("ok", report.ok, count as u64, &why);
+            let (peak, opened) = (bank.exchange.peak_sessions(), bank.exchange.opened());
+            if peak > max as usize || opened > max as usize {
+                fail(
+                    format!("at most {}, {why}", connections(max as usize)),
+                    format!("{opened} were opened, {peak} at the same time"),
+                );
+            }
+            expect_count("opened", report.opened, opened as u64, "as many as the database opened");
+            bank.expect_closed("when `run` has ended").await;
+        });
+    }
+}
+
+fn min_is_opened_beforehand() {
+    for (min, max, count, opened) in [(4, 4, 4, 4), (3, 9, 2, 3), (7, 2, 4, 2), (u32::MAX, 3, 3, 3)]
+    {
+        order(async || {
+            let bank = Bank::new(ms(500), ms(10));
+            let report = bank.measure(pool(min, max), count).await;
+            let why = format!("with {} and {count} requests", said(pool(min, max)));
+            expect_count("opened", report.opened, opened, &why);
+            let makespan = ms(10 * (count as u64).div_ceil(opened));
+            let why = format!("{why}: to connect takes 500 ms, to ask 10");
+            expect_time("makespan", report.makespan, makespan, &why);
+            expect_time("latency.max", report.latency.max, makespan, &why);
+        });
+    }
+}
+
+fn all_are_released_together() {
+    for count in [2, 100, 1_000] {
+        order(async || {
+            let bank = Bank::new(ms(20), ms(10));
+            let report = bank.measure(Strategy::PerRequest, count).await;
+            let why = format!("{count} connect at once for 20 ms and ask for 10");
+            expect_time("makespan", report.makespan, ms(30), &why);
+            let peak = bank.exchange.peak_sessions();
+            if peak != count {
+                fail(format!("{} at the same time, {why}", connections(count)), peak.to_string());
+            }
+        });
+        order(async || {
+            let report = Bank::new(ms(20), ms(10)).measure(pool(0, 1_000), count).await;
+            let why = format!("{count} requests share a pool of 1,000 with none opened");
+            if report.makespan > ms(30) {
+                fail(
+                    format!("a `makespan` of 30 ms at most: {why}"),
+                    harness::clock(report.makespan),
+                );
+            }
+        });
+    }
+}
+
+fn a_dropped_run_leaves_nothing() {
+    for strategy in [Strategy::PerRequest, pool(0, 3), pool(3, 3), pool(2, 8)] {
+        for time in [5, 25, 35, 47] {
+            order(async || {
+                let bank = Bank::new(ms(20), ms(1_000));
+                dropped_after(ms(time), run(bank.clone(), strategy, 20, SQL)).await;
+                let when =
+                    format!("after a `run` with {} was dropped at {time} ms", said(strategy));
+                bank.expect_closed(&when).await;
+                let sent = bank.sent();
+                tokio::time::sleep(ms(5_000)).await;
+                if bank.sent() != sent {
+                    fail(format!("no query {when}"), format!("{} more", bank.sent() - sent));
+                }
+            });
+        }
+    }
+}
+
+fn compares_nine() {
+    order(async || {
+        let bank = Bank::new(ms(20), ms(10));
+        let reports = harness::tasks::ends("`compare`", compare(bank.clone(), SQL)).await;
+        if reports.len() != 9 {
+            fail("nine reports", reports.len().to_string());
+        }
+        let strategies = [Strategy::PerRequest, pool(1, 10), pool(5, 50)];
+        let counts = [100_u64, 1_000, 10_000];
+        for (number, report) in reports.iter().enumerate() {
+            let (strategy, count) = (strategies[number / 3], counts[number % 3]);
+            let why =
+                format!("in report {number}, counted from 0: {}, {count} requests", said(strategy));
+            expect_count("ok", report.ok, count, &why);
+            let (low, high) = match strategy {
+                Strategy::PerRequest => (count, count),
+                Strategy::Pool { min, max } => (u64::from(min), u64::from(max)),
+            };
+            if !(low..=high).contains(&report.opened) {
+                fail(
+                    format!("`opened` between {low} and {high}, {why}"),
+                    report.opened.to_string(),
+                );
+            }
+            if strategy == Strategy::PerRequest {
+                expect_time("makespan", report.makespan, ms(30), &why);
+            } else {
+                let least = ms(10 * count / high);
+                if report.makespan < least || report.makespan > least + ms(40) {
+                    fail(
+                        format!("`makespan` from {} to 40 ms more, {why}", harness::clock(least)),
+                        harness::clock(report.makespan),
+                    );
+                }
+            }
+        }
+        let peak = bank.exchange.peak_sessions();
+        if peak > 10_000 {
+            fail("one measurement after the other", format!("{peak} connections at the same time"));
+        }
+        bank.expect_closed("when `compare` has ended").await;
+    });
+}
+
+fn needs_no_threads() {
+    for strategy in [Strategy::PerRequest, pool(1, 50)] {
+        order(async || {
+            let bank = Bank::new(ms(20), ms(10));
+            let report = bank.measure(strategy, 10_000).await;
+            expect_count("ok", report.ok, 10_000, &format!("with {}", said(strategy)));
+            let threads = bank.threads();
+            if threads != 1 {
+                fail(
+                    "all requests on the one thread of this runtime",
+                    format!("{threads} threads"),
+                );
+            }
+        });
+    }
+}
