@@ -58,7 +58,7 @@ pub(crate) fn hard_cases() -> Vec<Case> {
             .title("nine measurements in their order")
             .paused()
             .hard()
-            .points(1.0)
+            .points(0.5)
             .lesson("how-large-is-a-pool")
             .hints(&["The strategy changes slowly, the number of requests quickly."]),
         Case::new("needs_no_threads", "P18", needs_no_threads)
