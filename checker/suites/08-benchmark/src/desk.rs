@@ -52,8 +52,6 @@ struct State {
     other_words: Option<String>,
     in_use: BTreeSet<u32>,
     shared: Option<u32>,
-    after_a_panic: BTreeSet<u32>,
-    used_after: Option<u32>,
     threads: Vec<ThreadId>,
 }
 
@@ -129,12 +127,6 @@ impl Bank {
                 format!("{} was sent a query while another one was under way on it", of(conn)),
             );
         }
-        if let Some(conn) = state.used_after {
-            fail(
-                format!("{what} to close a connection whose request has panicked"),
-                format!("{} was used again after a panic", of(conn)),
-            );
-        }
     }
 
     /// Nothing is left open.
@@ -188,9 +180,6 @@ impl Queries for Bank {
             if !state.in_use.insert(id) {
                 state.shared = Some(id);
             }
-            if state.after_a_panic.contains(&id) {
-                state.used_after = Some(id);
-            }
             let number = state.sent;
             state.fates.get(&number).copied()
         };
@@ -207,7 +196,6 @@ impl Queries for Bank {
                 Err(ExchangeError::Broken)
             }
             Some(Fate::Panics) => {
-                self.state().after_a_panic.insert(id);
                 // No panic hook sees it.
                 resume_unwind(Box::new("a scripted panic"))
             }

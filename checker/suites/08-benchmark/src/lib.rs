@@ -76,14 +76,14 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P14",
-        "A request that fails or panics frees its place, and whoever waits goes on at once. \
-         Connections whose query failed are used on unless they `has_broken`; one that has \
-         broken, or whose request panicked, is closed and never used again.",
+        "A request that fails or panics frees its place, and whoever waits goes on at once. A \
+         connection whose query failed is used on unless it `has_broken`: then it is closed \
+         and never used again.",
     ),
     (
         "P15",
         "A connection that cannot be opened beforehand is done without: its place can be used \
-         later. With `max` 0 all requests fail, at once.",
+         later. A `max` of 0 counts as 1.",
     ),
     (
         "P16",
