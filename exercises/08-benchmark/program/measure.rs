@@ -22,7 +22,7 @@ pub(crate) const SQL: &str =
     "SELECT price FROM market_data WHERE symbol = 'AAPL' ORDER BY timestamp DESC LIMIT 1";
 
 /// What goes before, uncounted, with each strategy: a first connection costs more than others.
-pub(crate) const WARM_UP: u32 = 50;
+pub(crate) const WARM_UP: usize = 50;
 
 /// How much longer a request takes that opens a connection: for the estimate of what is left.
 const OPENING: u64 = 12;
@@ -40,7 +40,7 @@ pub(crate) async fn rehearse(strategy: Strategy) -> Result<(), Failure> {
 pub(crate) async fn combination(
     server: &Server,
     strategy: Strategy,
-    parallel: u32,
+    parallel: usize,
     bar: &ProgressBar,
 ) -> Result<Measured, Failure> {
     let database = fresh(server).await?;
@@ -85,11 +85,11 @@ async fn fresh(server: &Server) -> Result<Database, Failure> {
 async fn measured<M: Queries>(
     manager: M,
     strategy: Strategy,
-    parallel: u32,
+    parallel: usize,
 ) -> Result<Report, Failure> {
     // It ends with this future, when that is dropped.
     let mut task = JoinSet::new();
-    task.spawn(async move { run(manager, strategy, parallel as usize, SQL).await });
+    task.spawn(async move { run(manager, strategy, parallel, SQL).await });
     match task.join_next().await {
         Some(Ok(report)) => Ok(report),
         Some(Err(_)) => Err(unwritten::why().into()),
@@ -97,7 +97,7 @@ async fn measured<M: Queries>(
     }
 }
 
-fn row(database: &str, strategy: Strategy, parallel: u32, report: &Report, refused: u64) -> Row {
+fn row(database: &str, strategy: Strategy, parallel: usize, report: &Report, refused: u64) -> Row {
     let Report { ok, failed, opened, makespan, throughput, ref latency } = *report;
     let latency = (ok > 0).then_some(Latency {
         mean: latency.mean,
@@ -110,7 +110,7 @@ fn row(database: &str, strategy: Strategy, parallel: u32, report: &Report, refus
     Row {
         database: database.to_owned(),
         strategy: name(strategy),
-        parallel: u64::from(parallel),
+        parallel: parallel as u64,
         ok,
         failed: failed - refused,
         refused,
@@ -141,8 +141,8 @@ pub(crate) fn name(strategy: Strategy) -> String {
 }
 
 /// How far the bar moves for a combination.
-pub(crate) fn steps(strategy: Strategy, parallel: u32) -> u64 {
-    weight(strategy) * u64::from(parallel)
+pub(crate) fn steps(strategy: Strategy, parallel: usize) -> u64 {
+    weight(strategy) * parallel as u64
 }
 
 fn weight(strategy: Strategy) -> u64 {

@@ -6,18 +6,11 @@ use std::time::Duration;
 use benchmark_page::Row;
 use fixtures::db::{Kind, Server};
 use indicatif::{ProgressBar, ProgressStyle};
-use pool_benchmark::Strategy;
+use pool_benchmark::{PARALLEL, STRATEGIES, Strategy};
 
 use super::Failure;
 use super::measure::{self, SQL, WARM_UP, combination};
 use super::postgres::{self, Postgres};
-
-/// The lesson's strategies.
-const STRATEGIES: [Strategy; 3] =
-    [Strategy::PerRequest, Strategy::Pool { min: 1, max: 10 }, Strategy::Pool { min: 5, max: 50 }];
-
-/// The lesson's numbers of requests at once.
-const PARALLEL: [u32; 3] = [100, 1_000, 10_000];
 
 /// How often each combination is measured. The median round counts.
 const ROUNDS: usize = 3;
@@ -64,7 +57,7 @@ pub(crate) async fn all() -> Result<Outcome, Failure> {
 }
 
 /// The nine.
-fn combinations() -> impl Iterator<Item = (Strategy, u32)> {
+fn combinations() -> impl Iterator<Item = (Strategy, usize)> {
     STRATEGIES.into_iter().flat_map(|strategy| PARALLEL.map(|parallel| (strategy, parallel)))
 }
 
