@@ -211,14 +211,14 @@ pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sq
         lines.open_beforehand(min.min(max)).await;
     }
     let sql: Arc<str> = sql.into();
-    let (begin, beginning) = watch::channel(None);
+    let (gate, beginning) = watch::channel(None);
     let mut requests = JoinSet::new();
     for _ in 0..parallel {
         requests.spawn(request(Arc::clone(&lines), Arc::clone(&sql), beginning.clone()));
     }
     // The clock is read before anybody may begin: else some are done before it starts.
     let began = Instant::now();
-    begin.send_replace(Some(began));
+    gate.send_replace(Some(began));
     let (mut answered, mut failed) = (Vec::new(), 0);
     while let Some(ended) = requests.join_next().await {
         match ended {
