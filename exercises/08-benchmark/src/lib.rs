@@ -37,7 +37,7 @@ pub enum Strategy {
     Pool {
         /// So many are open before the measurement begins; at most `max`.
         min: u32,
-        /// Never more than this at once. With 0 all requests fail.
+        /// Never more than this at once. 0 counts as 1.
         max: u32,
     },
 }
@@ -81,8 +81,7 @@ pub struct Report {
 /// A pool's `min` connections are opened beforehand, which is no part of the measurement; if one cannot
 /// be opened, for whatever reason, it begins without that one. A request that gets no connection, an
 /// error for an answer, or panics has failed. It is not sent again, spares the others, and its place in
-/// the pool is free again. A connection that has broken, or whose request has panicked, is closed and
-/// not used again; one on which a query merely failed is used on.
+/// the pool is free again. A connection that has broken is closed and not used again.
 ///
 /// Dropping the future ends all requests and closes all connections.
 ///

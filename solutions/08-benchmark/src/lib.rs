@@ -13,7 +13,7 @@ use fixtures::AsyncManageConnection;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 // starter:
@@ -45,7 +45,7 @@ pub enum Strategy {
     Pool {
         /// So many are open before the measurement begins; at most `max`.
         min: u32,
-        /// Never more than this at once. With 0 all requests fail.
+        /// Never more than this at once. 0 counts as 1.
         max: u32,
     },
 }
@@ -99,13 +99,8 @@ impl<M: Queries> Lines<M> {
         let places = match strategy {
             Strategy::PerRequest => None,
             Strategy::Pool { max, .. } => {
-                let max = usize::try_from(max).unwrap_or(usize::MAX);
-                let places = Semaphore::new(max.min(Semaphore::MAX_PERMITS));
-                if max == 0 {
-                    // Nobody shall wait for what never comes.
-                    places.close();
-                }
-                Some(places)
+                let max = usize::try_from(max.max(1)).unwrap_or(usize::MAX);
+                Some(Semaphore::new(max.min(Semaphore::MAX_PERMITS)))
             }
         };
         Self { manager, idle: Mutex::default(), places, opened: AtomicU64::new(0) }
@@ -113,21 +108,6 @@ impl<M: Queries> Lines<M> {
 
     fn idle(&self) -> MutexGuard<'_, Vec<M::Connection>> {
         self.idle.lock().expect("nobody panics with this lock")
-    }
-
-    /// Opens `min` connections, all at once. One that cannot be opened is not there: the request that
-    /// would have had it opens its own.
-    async fn open_beforehand(self: &Arc<Self>, min: u32) {
-        let mut opening = JoinSet::new();
-        for _ in 0..min {
-            let lines = Arc::clone(self);
-            opening.spawn(async move { lines.open().await });
-        }
-        while let Some(opened) = opening.join_next().await {
-            if let Ok(Ok(conn)) = opened {
-                self.idle().push(conn);
-            }
-        }
     }
 
     async fn open(&self) -> Result<M::Connection, M::Error> {
@@ -146,34 +126,67 @@ impl<M: Queries> Lines<M> {
         }
     }
 
-    /// Asks `sql` on a connection. Nothing if no answer came of it, for whatever reason.
-    async fn ask(&self, sql: &str) -> Option<()> {
-        // Declared first, so dropped last: a place is free when its connection is idle or closed, and
-        // not before. That holds for an early return, a panic and a dropped future as well.
+    async fn get(&self) -> Result<Line<'_, M>, M::Error> {
         let place = match &self.places {
-            Some(places) => Some(places.acquire().await.ok()?),
+            Some(places) => Some(places.acquire().await.expect("nobody closes it")),
             None => None,
         };
-        let mut conn = match self.take_idle() {
+        let conn = match self.take_idle() {
             Some(conn) => conn,
-            None => self.open().await.ok()?,
+            None => self.open().await?,
         };
-        let answer = self.manager.query(&mut conn, sql).await;
-        if place.is_some() && !self.manager.has_broken(&mut conn) {
-            self.idle().push(conn);
-        }
-        answer.ok()
+        Ok(Line { conn: Some(conn), lines: self, place })
     }
 }
 
-/// One request: how long it took from the beginning to its answer, if it got one.
+/// A connection for one request. Its place becomes free when it is dropped, and not before the
+/// connection is idle or closed.
+struct Line<'a, M: Queries> {
+    conn: Option<M::Connection>,
+    lines: &'a Lines<M>,
+    place: Option<SemaphorePermit<'a>>,
+}
+
+impl<M: Queries> Line<'_, M> {
+    async fn query(&mut self, sql: &str) -> Result<(), M::Error> {
+        let conn = self.conn.as_mut().expect("there until it is dropped");
+        self.lines.manager.query(conn, sql).await
+    }
+}
+
+impl<M: Queries> Drop for Line<'_, M> {
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        if self.place.is_some() && !self.lines.manager.has_broken(&mut conn) {
+            self.lines.idle().push(conn);
+        }
+    }
+}
+
+/// Opens `min` connections, all at once. One that cannot be opened is not there: the request that
+/// would have had it opens its own.
+async fn open_beforehand<M: Queries>(lines: &Arc<Lines<M>>, min: u32) {
+    let mut opening = JoinSet::new();
+    for _ in 0..min {
+        let lines = Arc::clone(lines);
+        opening.spawn(async move { lines.open().await });
+    }
+    while let Some(opened) = opening.join_next().await {
+        if let Ok(Ok(conn)) = opened {
+            lines.idle().push(conn);
+        }
+    }
+}
+
+/// One request: how long it took from the beginning to its answer, or nothing if it got none.
 async fn request<M: Queries>(
     lines: Arc<Lines<M>>,
     sql: Arc<str>,
     mut beginning: watch::Receiver<Option<Instant>>,
 ) -> Option<Duration> {
     let began = (*beginning.wait_for(Option::is_some).await.ok()?)?;
-    lines.ask(&sql).await?;
+    let mut line = lines.get().await.ok()?;
+    line.query(&sql).await.ok()?;
     Some(began.elapsed())
 }
 
@@ -198,8 +211,7 @@ fn latency(mut all: Vec<Duration>) -> Latency {
 /// A pool's `min` connections are opened beforehand, which is no part of the measurement; if one cannot
 /// be opened, for whatever reason, it begins without that one. A request that gets no connection, an
 /// error for an answer, or panics has failed. It is not sent again, spares the others, and its place in
-/// the pool is free again. A connection that has broken, or whose request has panicked, is closed and
-/// not used again; one on which a query merely failed is used on.
+/// the pool is free again. A connection that has broken is closed and not used again.
 ///
 /// Dropping the future ends all requests and closes all connections.
 ///
@@ -208,7 +220,7 @@ pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sq
     // answer: open what is to be open, let all requests begin at once, and add up (P3 to P17)
     let lines = Arc::new(Lines::new(manager, strategy));
     if let Strategy::Pool { min, max } = strategy {
-        lines.open_beforehand(min.min(max)).await;
+        open_beforehand(&lines, min.min(max.max(1))).await;
     }
     let sql: Arc<str> = sql.into();
     let (gate, beginning) = watch::channel(None);
