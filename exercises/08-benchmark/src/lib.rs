@@ -85,19 +85,19 @@ pub struct Report {
 ///
 /// Dropping the future ends all requests and closes all connections.
 ///
-/// Memory and tasks grow with `parallel`, and not with `max`; `sql` is not copied for each request.
+/// Memory and tasks grow with `parallel`, and not with `max`.
 pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sql: &str) -> Report {
-    todo!("open what is to be open, let all requests begin at once, and add up (P3 to P17)")
+    todo!("open what is to be open, begin at once, and add up (P2 to P16, P18, P19)")
 }
 
 /// The time within which the part `q` of the requests ended, 0.0 to 1.0: of *n* times, sorted, the one
 /// of rank ⌈*q n*⌉, for 0.0 the first. `None` if there is none.
 pub fn quantile(sorted: &[Duration], q: f64) -> Option<Duration> {
-    todo!("find the one of this rank (P1, P2)")
+    todo!("find the one of this rank (P1)")
 }
 
 /// Measures all nine combinations, one after the other: the first of [`STRATEGIES`] with each of
 /// [`PARALLEL`], then the second, then the third. The reports are in the same order.
 pub async fn compare<M: Queries + Clone>(manager: M, sql: &str) -> Vec<Report> {
-    todo!("run each strategy with each number of requests (P18)")
+    todo!("run each strategy with each number of requests (P17)")
 }

@@ -215,9 +215,9 @@ fn latency(mut all: Vec<Duration>) -> Latency {
 ///
 /// Dropping the future ends all requests and closes all connections.
 ///
-/// Memory and tasks grow with `parallel`, and not with `max`; `sql` is not copied for each request.
+/// Memory and tasks grow with `parallel`, and not with `max`.
 pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sql: &str) -> Report {
-    // answer: open what is to be open, let all requests begin at once, and add up (P3 to P17)
+    // answer: open what is to be open, begin at once, and add up (P2 to P16, P18, P19)
     let lines = Arc::new(Lines::new(manager, strategy));
     if let Strategy::Pool { min, max } = strategy {
         open_beforehand(&lines, min.min(max.max(1))).await;
@@ -250,7 +250,7 @@ pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sq
 /// The time within which the part `q` of the requests ended, 0.0 to 1.0: of *n* times, sorted, the one
 /// of rank ⌈*q n*⌉, for 0.0 the first. `None` if there is none.
 pub fn quantile(sorted: &[Duration], q: f64) -> Option<Duration> {
-    // answer: find the one of this rank (P1, P2)
+    // answer: find the one of this rank (P1)
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -265,7 +265,7 @@ pub fn quantile(sorted: &[Duration], q: f64) -> Option<Duration> {
 /// Measures all nine combinations, one after the other: the first of [`STRATEGIES`] with each of
 /// [`PARALLEL`], then the second, then the third. The reports are in the same order.
 pub async fn compare<M: Queries + Clone>(manager: M, sql: &str) -> Vec<Report> {
-    // answer: run each strategy with each number of requests (P18)
+    // answer: run each strategy with each number of requests (P17)
     let mut reports = Vec::new();
     for strategy in STRATEGIES {
         for parallel in PARALLEL {

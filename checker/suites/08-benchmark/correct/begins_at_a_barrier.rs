@@ -8,7 +8,7 @@ use fixtures::AsyncManageConnection;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::{Semaphore, Barrier, SemaphorePermit};
+use tokio::sync::{Barrier, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -207,7 +207,7 @@ fn latency(mut all: Vec<Duration>) -> Latency {
 ///
 /// Dropping the future ends all requests and closes all connections.
 ///
-/// Memory and tasks grow with `parallel`, and not with `max`; `sql` is not copied for each request.
+/// Memory and tasks grow with `parallel`, and not with `max`.
 pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sql: &str) -> Report {
     let lines = Arc::new(Lines::new(manager, strategy));
     if let Strategy::Pool { min, max } = strategy {

@@ -205,21 +205,21 @@ fn latency(mut all: Vec<Duration>) -> Latency {
 ///
 /// Dropping the future ends all requests and closes all connections.
 ///
-/// Memory and tasks grow with `parallel`, and not with `max`; `sql` is not copied for each request.
+/// Memory and tasks grow with `parallel`, and not with `max`.
 pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sql: &str) -> Report {
     let lines = Arc::new(Lines::new(manager, strategy));
     if let Strategy::Pool { min, max } = strategy {
         open_beforehand(&lines, min.min(max.max(1))).await;
     }
     let sql: Arc<str> = sql.into();
-    let (begin, beginning) = watch::channel(None);
+    let (gate, beginning) = watch::channel(None);
     let mut requests = JoinSet::new();
     for _ in 0..parallel {
         requests.spawn(request(Arc::clone(&lines), Arc::clone(&sql), beginning.clone()));
     }
     // The clock is read before anybody may begin: else some are done before it starts.
     let began = Instant::now();
-    begin.send_replace(Some(began));
+    gate.send_replace(Some(began));
     let (mut answered, mut failed) = (Vec::new(), 0);
     while let Some(ended) = requests.join_next().await {
         match ended {

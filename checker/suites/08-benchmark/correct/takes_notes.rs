@@ -96,7 +96,13 @@ impl<M: Queries> Lines<M> {
                 Some(Semaphore::new(max.min(Semaphore::MAX_PERMITS)))
             }
         };
-        Self { manager, idle: Mutex::default(), places, opened: AtomicU64::new(0), notes: Mutex::default() }
+        Self {
+            manager,
+            idle: Mutex::default(),
+            places,
+            opened: AtomicU64::new(0),
+            notes: Mutex::default(),
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<M::Connection>> {
@@ -208,21 +214,21 @@ fn latency(mut all: Vec<Duration>) -> Latency {
 ///
 /// Dropping the future ends all requests and closes all connections.
 ///
-/// Memory and tasks grow with `parallel`, and not with `max`; `sql` is not copied for each request.
+/// Memory and tasks grow with `parallel`, and not with `max`.
 pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sql: &str) -> Report {
     let lines = Arc::new(Lines::new(manager, strategy));
     if let Strategy::Pool { min, max } = strategy {
         open_beforehand(&lines, min.min(max.max(1))).await;
     }
     let sql: Arc<str> = sql.into();
-    let (begin, beginning) = watch::channel(None);
+    let (gate, beginning) = watch::channel(None);
     let mut requests = JoinSet::new();
     for _ in 0..parallel {
         requests.spawn(request(Arc::clone(&lines), Arc::clone(&sql), beginning.clone()));
     }
     // The clock is read before anybody may begin: else some are done before it starts.
     let began = Instant::now();
-    begin.send_replace(Some(began));
+    gate.send_replace(Some(began));
     while requests.join_next().await.is_some() {}
     let makespan = began.elapsed();
     let answered = std::mem::take(&mut *lines.notes.lock().expect("nobody panics with this lock"));
