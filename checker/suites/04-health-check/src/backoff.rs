@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::graded::{HealthConfig, PoolConfig};
 use harness::{Case, clock, fail};
-use pool_health_check::{HealthConfig, PoolConfig};
 
 use crate::desk::{Desk, SECOND, SLACK, between, each_second, ms, story};
 

@@ -1,9 +1,9 @@
 //! Getting and giving back while a round is under way: P7 to P9.
 
+use crate::graded::Pool;
 use harness::tasks::{all_home, home};
 use harness::{Case, clock, fail};
 use ledger::{Event, What};
-use pool_health_check::Pool;
 
 use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
 use crate::watched::{self, Watched};

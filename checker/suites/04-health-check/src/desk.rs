@@ -5,11 +5,11 @@
 use std::future::Future;
 use std::time::Duration;
 
+use crate::graded::{CheckReport, HealthConfig, Pool, PoolConfig, PoolError, Status};
 use fixtures::exchange::{self, AsyncManager, Exchange, ExchangeError};
 use harness::tasks::{self, Cut, Telling, Work, ends};
 use harness::{clock, connections, fail, open_connections};
 use ledger::{Conn, Event, What};
-use pool_health_check::{CheckReport, HealthConfig, Pool, PoolConfig, PoolError, Status};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 

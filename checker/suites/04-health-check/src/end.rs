@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::graded::{HealthConfig, PoolError};
 use harness::tasks::{all_home, ends, tasks};
 use harness::{Case, clock, fail};
 use ledger::What;
-use pool_health_check::{HealthConfig, PoolError};
 
 use crate::desk::{Desk, SECOND, SLACK, at_each_poll, between, each_second, ms, story};
 use crate::words::outcome;

@@ -2,11 +2,11 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::graded::PooledConnection;
 use fixtures::exchange::{AsyncLine, AsyncManager, Exchange};
 use harness::fail;
 use harness::tasks::ends;
 use ledger::{Conn, What};
-use pool_health_check::PooledConnection;
 
 /// What the pool handed out.
 type Taken = PooledConnection<AsyncManager>;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::graded::{HealthConfig, PoolError};
 use harness::tasks::{all_home, home, tasks};
 use harness::{Case, clock, fail};
 use ledger::{Conn, What};
-use pool_health_check::{HealthConfig, PoolError};
 
 use crate::desk::{Desk, Outcome, SLACK, between, by_hand, ms, order};
 use crate::held::Held;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::graded::{CheckReport, HealthConfig, PoolConfig};
 use harness::{Case, clock, connections, fail};
-use pool_health_check::{CheckReport, HealthConfig, PoolConfig};
 
 use crate::desk::{BEGIN, Desk, SECOND, between, by_hand, each_second, ms, story};
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::graded::{HealthConfig, Pool};
 use fixtures::db::{Contents, Database, Kind, Lines, servers};
 use harness::{Case, fail};
-use pool_health_check::{HealthConfig, Pool};
 use tokio::runtime::Builder;
 use tokio::time::{sleep, timeout};
 

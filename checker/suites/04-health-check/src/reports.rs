@@ -1,8 +1,8 @@
 //! What a round says that it did: P11.
 
+use crate::graded::CheckReport;
 use harness::tasks::home;
 use harness::{Case, clock, fail};
-use pool_health_check::CheckReport;
 
 use crate::desk::{BEGIN, Desk, SLACK, between, by_hand, each_second, ms, story};
 

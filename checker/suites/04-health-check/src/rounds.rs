@@ -1,8 +1,8 @@
 //! Rounds of pings, and what they do to the connections: P2 to P4, and P6.
 
+use crate::graded::{CheckReport, HealthConfig};
 use harness::tasks::all_home;
 use harness::{Case, clock, fail, times};
-use pool_health_check::{CheckReport, HealthConfig};
 
 use crate::desk::{BEGIN, Desk, SECOND, SLACK, between, by_hand, each_second, ms, story};
 

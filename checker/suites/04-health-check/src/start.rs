@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::graded::{HealthConfig, Pool, PoolConfig, PoolError};
 use fixtures::exchange::Exchange;
 use harness::tasks::ends;
 use harness::{Case, fail, open_connections};
-use pool_health_check::{HealthConfig, Pool, PoolConfig, PoolError};
 
 use crate::desk::{Desk, SECOND, between, each_second, ms, story};
 use crate::words::told;

@@ -8,11 +8,11 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
+use crate::graded::{Pool, PoolConfig};
 use fixtures::AsyncManageConnection;
 use fixtures::exchange::{AsyncLine, AsyncManager, Exchange, ExchangeError};
 use harness::fail;
 use harness::tasks::ends;
-use pool_health_check::{Pool, PoolConfig};
 use tokio::runtime::Handle;
 
 use crate::desk::{by_hand, ms};
@@ -23,7 +23,7 @@ const PATIENCE: Duration = ms(1_500);
 
 /// The exchange's manager, with eyes.
 #[derive(Clone)]
-pub(crate) struct Watched {
+pub struct Watched {
     manager: AsyncManager,
     glance: Arc<Mutex<Glance>>,
 }
@@ -97,7 +97,7 @@ pub(crate) fn asks_once(pool: &Pool<Watched>) {
 }
 
 /// A line of the exchange's.
-pub(crate) struct WatchedLine {
+pub struct WatchedLine {
     line: AsyncLine,
     manager: Watched,
 }

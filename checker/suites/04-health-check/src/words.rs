@@ -1,7 +1,7 @@
 //! Results as a student would say them.
 
+use crate::graded::PoolError;
 use fixtures::exchange::ExchangeError;
-use pool_health_check::PoolError;
 
 use crate::desk::Outcome;
 use crate::held::Held;
