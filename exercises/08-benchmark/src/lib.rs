@@ -87,7 +87,7 @@ pub struct Report {
 ///
 /// Memory and tasks grow with `parallel`, and not with `max`.
 pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sql: &str) -> Report {
-    todo!("open what is to be open, begin at once, and add up (P2 to P16, P18, P19)")
+    todo!("open what is to be open, begin at once, and add up (P2 to P16, P18 to P20)")
 }
 
 /// The time within which the part `q` of the requests ended, 0.0 to 1.0: of *n* times, sorted, the one

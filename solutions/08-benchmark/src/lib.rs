@@ -217,7 +217,7 @@ fn latency(mut all: Vec<Duration>) -> Latency {
 ///
 /// Memory and tasks grow with `parallel`, and not with `max`.
 pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sql: &str) -> Report {
-    // answer: open what is to be open, begin at once, and add up (P2 to P16, P18, P19)
+    // answer: open what is to be open, begin at once, and add up (P2 to P16, P18 to P20)
     let lines = Arc::new(Lines::new(manager, strategy));
     if let Strategy::Pool { min, max } = strategy {
         open_beforehand(&lines, min.min(max.max(1))).await;

@@ -115,7 +115,7 @@ impl Bank {
         report
     }
 
-    fn expect_sound(&self, what: &str) {
+    pub(crate) fn expect_sound(&self, what: &str) {
         let state = self.state();
         let of = |conn: u32| format!("connection {conn}");
         if let Some(words) = &state.other_words {

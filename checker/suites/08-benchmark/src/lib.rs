@@ -7,6 +7,7 @@ mod desk;
 mod failing;
 mod figures;
 mod oracle;
+mod real;
 mod strategies;
 
 use harness::Suite;
@@ -28,8 +29,8 @@ const PROMISES: &[(&str, &str)] = &[
     ("P3", "Each request sends `sql`, word for word, once."),
     (
         "P4",
-        "With `PerRequest` each request opens a connection of its own, and has closed it when \
-         `run` ends; `opened` says how many.",
+        "With `PerRequest` each request opens a connection of its own, and closes it when it \
+         has its answer; `opened` says how many.",
     ),
     (
         "P5",
@@ -103,6 +104,11 @@ const PROMISES: &[(&str, &str)] = &[
          each, the makespan is N/m, rounded up, times s, and where m divides N the mean is s \
          × (N/m + 1) / 2: exactly.",
     ),
+    (
+        "P20",
+        "In real time, too, there is one clock for all, and it starts before the first request \
+         begins, however late a task of the others has its turn. Several threads change nothing.",
+    ),
 ];
 
 /// The suite: its promises and its cases, in the order in which a student meets them.
@@ -114,6 +120,7 @@ pub fn suite() -> Suite {
         failing::cases(),
         strategies::hard_cases(),
         oracle::cases(),
+        real::cases(),
     ];
     cases.into_iter().flatten().fold(Suite::new(PROMISES), Suite::case)
 }

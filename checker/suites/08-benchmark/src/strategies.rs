@@ -3,7 +3,12 @@
 use harness::{Case, connections, fail};
 use pool_benchmark::{Strategy, compare, run};
 
-use crate::desk::{Bank, SQL, dropped_after, expect_count, expect_time, ms, order, pool, said};
+use crate::desk::{
+    Bank, Fate, SQL, dropped_after, expect_count, expect_time, ms, order, pool, said,
+};
+
+/// A statement that nobody would guess.
+const ODD: &str = "SELECT 'it''s odd'; -- \n";
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -72,7 +77,6 @@ pub(crate) fn hard_cases() -> Vec<Case> {
 }
 
 fn sends_the_statement() {
-    const ODD: &str = "SELECT 'it''s odd'; -- \n";
     for sql in [SQL, ODD, ""] {
         for strategy in [Strategy::PerRequest, pool(2, 4)] {
             order(async || {
@@ -106,6 +110,21 @@ fn per_request_opens_one_each() {
             bank.expect_closed("when `run` has ended").await;
         });
     }
+    order(async || {
+        let bank = Bank::new(ms(20), ms(10));
+        bank.fate(1..=3, Fate::Stalls(ms(500)));
+        let look = async {
+            tokio::time::sleep(ms(100)).await;
+            bank.exchange.sessions()
+        };
+        let (_, open) = tokio::join!(bank.measure(Strategy::PerRequest, 10), look);
+        if open != 3 {
+            fail(
+                "3 connections open at 100 ms, when 7 of 10 requests have been answered",
+                open.to_string(),
+            );
+        }
+    });
 }
 
 fn a_pool_keeps_to_its_max() {
@@ -191,8 +210,9 @@ fn a_dropped_run_leaves_nothing() {
 
 fn compares_nine() {
     order(async || {
-        let bank = Bank::new(ms(20), ms(10));
-        let reports = harness::tasks::ends("`compare`", compare(bank.clone(), SQL)).await;
+        let bank = Bank::new(ms(20), ms(10)).expecting(ODD);
+        let reports = harness::tasks::ends("`compare`", compare(bank.clone(), ODD)).await;
+        bank.expect_sound("`compare`");
         if reports.len() != 9 {
             fail("nine reports", reports.len().to_string());
         }
