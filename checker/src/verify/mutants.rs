@@ -146,9 +146,12 @@ fn list(session: &Session, task: &Task) -> Result<Vec<Listed>> {
     if !output.status.success() {
         bail!("cargo mutants: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    let listed: Vec<Listed> =
+    let mut listed: Vec<Listed> =
         serde_json::from_slice(&output.stdout).context("cannot read what cargo mutants lists")?;
-    let file = format!("solutions/{}/src/lib.rs", task.name);
+    // A program beside the graded crate is not graded.
+    let source = format!("solutions/{}/src/", task.name);
+    listed.retain(|listed| listed.file.replace('\\', "/").starts_with(&source));
+    let file = format!("{source}lib.rs");
     if let Some(other) = listed.iter().find(|listed| listed.file.replace('\\', "/") != file) {
         bail!("a mutant of {}, which no variant can hold: only lib.rs", other.file);
     }
