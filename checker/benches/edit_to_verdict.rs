@@ -172,6 +172,7 @@ impl Bare {
             source: self.source.clone(),
             postgres: None,
             deadline: None,
+            steps: false,
         };
         let request = serde_json::to_string(&request)?;
         process.stdin.take().context("piped")?.write_all(request.as_bytes())?;

@@ -157,6 +157,7 @@ fn request(suite: &Suite, case: Option<u32>, options: Options) -> Result<Request
         source: suite.facts.source.clone(),
         postgres: None,
         deadline: None,
+        steps: false,
     })
 }
 

@@ -139,6 +139,7 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
         took: started.elapsed(),
         ran_on,
         left_out,
+        steps: Vec::new(),
     })))
 }
 

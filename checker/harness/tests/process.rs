@@ -25,6 +25,7 @@ fn ask(case: Option<&str>, postgres: Option<&str>) -> Output {
         source: PathBuf::from("checker/harness/examples"),
         postgres: postgres.map(str::to_owned),
         deadline: None,
+        steps: false,
     })
 }
 
@@ -57,6 +58,7 @@ fn listing() -> Listing {
         source: PathBuf::new(),
         postgres: None,
         deadline: None,
+        steps: false,
     };
     match messages(&send(&request)).pop() {
         Some(Message::Listing(listing)) => listing,
@@ -154,6 +156,7 @@ fn a_case_that_does_not_exist_is_an_error() {
         source: PathBuf::new(),
         postgres: None,
         deadline: None,
+        steps: false,
     };
     let output = send(&request);
     assert_eq!(output.status.code(), Some(2));
