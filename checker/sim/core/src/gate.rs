@@ -2,97 +2,18 @@
 
 use std::time::Duration;
 
+use crate::place::Place;
+use crate::reason::{Guarded, Mode, On, Wake};
 use crate::slot::Slot;
-use crate::state::{Place, State, TaskId};
-use crate::wait::{self, Guarded, On, Wake};
-use crate::world::{self};
-
-/// How a gate is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// By one alone.
-    Exclusive,
-    /// Together with other readers; a waiting writer goes first.
-    Shared,
-    /// Together with other readers, even if a writer waits.
-    Recursive,
-    /// Together with readers, by the only one who may become the writer.
-    Upgradable,
-    /// By the upgradable reader who becomes the writer.
-    Upgrade,
-}
+use crate::state::State;
+use crate::wait;
+use crate::world;
 
 /// What a lock is in the simulation. A gate that a task of an earlier schedule held is free.
 #[derive(Debug)]
 pub struct Gate {
     slot: Slot,
     what: Guarded,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hold {
-    pub(crate) task: TaskId,
-    pub(crate) at: Place,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct GateState {
-    pub(crate) writer: Option<Hold>,
-    pub(crate) upgradable: Option<Hold>,
-    pub(crate) readers: Vec<Hold>,
-    pub(crate) waiters: Vec<(TaskId, Mode)>,
-}
-
-impl GateState {
-    /// A writer that waits.
-    pub(crate) fn waiting_writer(&self) -> Option<TaskId> {
-        let writes = |mode| matches!(mode, Mode::Exclusive | Mode::Upgrade);
-        self.waiters.iter().find(|(_, mode)| writes(*mode)).map(|(task, _)| *task)
-    }
-
-    /// Whether it can be taken, by one who waits already.
-    fn free_for(&self, mode: Mode) -> bool {
-        self.writer.is_none()
-            && match mode {
-                Mode::Exclusive => self.readers.is_empty() && self.upgradable.is_none(),
-                Mode::Shared | Mode::Recursive => true,
-                Mode::Upgradable => self.upgradable.is_none(),
-                Mode::Upgrade => self.readers.is_empty(),
-            }
-    }
-
-    /// Whether it can be taken by one who comes now: readers let a writer that waits go first.
-    fn free_for_newcomer(&self, mode: Mode) -> bool {
-        let polite = matches!(mode, Mode::Shared | Mode::Upgradable);
-        self.free_for(mode) && !(polite && self.waiting_writer().is_some())
-    }
-
-    fn take(&mut self, mode: Mode, task: TaskId, at: Place) {
-        let hold = Hold { task, at };
-        match mode {
-            Mode::Exclusive => self.writer = Some(hold),
-            Mode::Shared | Mode::Recursive => self.readers.push(hold),
-            Mode::Upgradable => self.upgradable = Some(hold),
-            Mode::Upgrade => {
-                self.upgradable = None;
-                self.writer = Some(hold);
-            }
-        }
-    }
-
-    /// Gives back what is held in `mode`; nothing, if an earlier schedule took it.
-    fn give_back(&mut self, mode: Mode, me: TaskId) {
-        match mode {
-            Mode::Exclusive | Mode::Upgrade => self.writer = None,
-            Mode::Upgradable => self.upgradable = None,
-            Mode::Shared | Mode::Recursive => {
-                let mine = self.readers.iter().rposition(|hold| hold.task == me);
-                if let Some(index) = mine.or_else(|| self.readers.len().checked_sub(1)) {
-                    self.readers.remove(index);
-                }
-            }
-        }
-    }
 }
 
 impl Gate {

@@ -3,9 +3,10 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use crate::gate::{Hold, Mode};
-use crate::state::{Place, State, Task, TaskId, TaskState, Wait};
-use crate::wait::{Event, Guarded, On};
+use crate::place::{Place, TaskId};
+use crate::reason::{Event, Guarded, Mode, On, Wait};
+use crate::state::{State, Task, TaskState};
+use crate::thing::Hold;
 
 /// One line for each simulated thread that waits.
 pub(crate) fn blocked(state: &State) -> Vec<String> {

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::gate::Gate;
+use crate::place::Place;
 use crate::queue::Queue;
-use crate::state::Place;
-use crate::wait::{self, Event, Guarded};
+use crate::reason::{Event, Guarded};
+use crate::wait;
 
 /// How far a [`Once`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,21 +2,15 @@
 
 use std::time::Duration;
 
+use crate::place::Place;
+use crate::reason::{Event, On, Wake};
 use crate::slot::Slot;
-use crate::state::{Place, TaskId};
-use crate::wait::{self, Event, On, Wake};
-use crate::world::{self};
+use crate::wait;
+use crate::world;
 
 /// Those who wait for one kind of event.
 #[derive(Debug)]
 pub struct Queue(Slot);
-
-#[derive(Debug, Default)]
-pub(crate) struct QueueState {
-    waiters: Vec<TaskId>,
-    /// What the waiters have in common: the mutex of a condition variable.
-    with: usize,
-}
 
 impl Queue {
     /// A queue in which nobody waits.

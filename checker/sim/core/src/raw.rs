@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use lock_api::{GetThreadId, GuardNoSend};
 
-use crate::gate::{Gate, Mode};
+use crate::gate::Gate;
 use crate::instant::{Instant, deadline_in};
-use crate::state::Place;
+use crate::place::Place;
+use crate::reason::{Guarded, Mode};
 use crate::task;
-use crate::wait::Guarded;
-use crate::world::{self};
+use crate::world;
 
 /// A lock of any kind.
 #[derive(Debug)]

@@ -1,21 +1,14 @@
-//! What is true of the running schedule: its virtual time, its tasks, and whose turn it is.
+//! What is true of the running schedule: its virtual time, its tasks, and what they hold and wait for.
 
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::gate::GateState;
-use crate::queue::QueueState;
-use crate::wait::{On, Wake};
-
-pub(crate) type Place = &'static Location<'static>;
-
-/// The number of a simulated thread within its schedule; the main body is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(pub(crate) usize);
-
-pub(crate) const MAIN: TaskId = TaskId(0);
+use crate::place::{MAIN, Place, TaskId};
+use crate::random::Random;
+use crate::reason::{On, Wait, Wake};
+use crate::thing::{GateState, QueueState};
 
 /// Schedules are told apart over the whole process, so that a `static` lock knows when what it
 /// remembers is of an earlier one.
@@ -67,30 +60,6 @@ pub(crate) struct Task {
     ready_index: usize,
 }
 
-pub(crate) struct Wait {
-    pub(crate) on: On,
-    pub(crate) at: Place,
-    pub(crate) since: Duration,
-    pub(crate) deadline: Option<Duration>,
-    /// When it ends without a reason, if it does.
-    pub(crate) early: Option<Duration>,
-}
-
-impl Wait {
-    /// When it ends by itself.
-    fn end(&self) -> Option<Duration> {
-        self.early.into_iter().chain(self.deadline).min()
-    }
-}
-
-/// In each so manyth schedule, waits end now and then without a reason. In the others none does: so a
-/// wake-up that is lost is not made good by one for no reason.
-const LOOSE: u64 = 4;
-/// In such a schedule, each so manyth wait that may does.
-const EARLY: usize = 3;
-/// Such a wait ends at once, or at most so many microseconds later.
-const SOON: usize = 20_000;
-
 pub(crate) struct State {
     pub(crate) epoch: u64,
     pub(crate) seed: Option<u64>,
@@ -104,10 +73,11 @@ pub(crate) struct State {
     pub(crate) any_unwinding: bool,
     /// The last wait that ended without a reason: whose, where, and when it ended.
     pub(crate) last_early: Option<(TaskId, Place, Duration)>,
-    ready: Vec<TaskId>,
+    /// Those that can run.
+    pub(crate) ready: Vec<TaskId>,
     /// Whose turn it is, between the decision and Shuttle's switch.
-    chosen: Option<TaskId>,
-    random: Random,
+    pub(crate) chosen: Option<TaskId>,
+    pub(crate) random: Random,
 }
 
 impl State {
@@ -125,7 +95,7 @@ impl State {
             last_early: None,
             ready: Vec::new(),
             chosen: None,
-            random: Random(0),
+            random: Random::new(0),
         }
     }
 
@@ -198,30 +168,6 @@ impl State {
         }
     }
 
-    /// The current task, which has just [begun to wait](Self::begin_wait), may be woken without a
-    /// reason.
-    pub(crate) fn may_wake_early(&mut self) {
-        let is_loose = self.seed.is_some_and(|seed| seed % LOOSE == LOOSE - 1);
-        if !is_loose || self.me().state != TaskState::Blocked || self.below(EARLY) > 0 {
-            return;
-        }
-        let me = self.current;
-        if self.below(2) == 0 {
-            self.note_early(me);
-            self.wake(me);
-            return;
-        }
-        let span = Duration::from_micros(1 + self.below(SOON) as u64);
-        let early = self.now + span;
-        if let Some(wait) = &mut self.me().wait {
-            wait.early = Some(early);
-        }
-    }
-
-    fn note_early(&mut self, id: TaskId) {
-        self.last_early = Some((id, self.tasks[id.0].at, self.now));
-    }
-
     /// The current task goes on; tells why.
     pub(crate) fn end_wait(&mut self) -> Wake {
         let task = self.me();
@@ -244,7 +190,7 @@ impl State {
         }
     }
 
-    fn end_block(&mut self, id: TaskId, outcome: Wake) -> bool {
+    pub(crate) fn end_block(&mut self, id: TaskId, outcome: Wake) -> bool {
         let task = self.task(id);
         if task.state != TaskState::Blocked {
             return false;
@@ -279,79 +225,5 @@ impl State {
         if let Some(moved) = self.ready.get(index).copied() {
             self.task(moved).ready_index = index;
         }
-    }
-
-    /// Chooses at random among the tasks that can run. When none can, moves time to the earliest
-    /// end of a wait; when there is none either, nobody will ever run again.
-    pub(crate) fn choose(&mut self) -> Option<TaskId> {
-        if self.ready.is_empty() {
-            let blocked = |task: &&Task| task.state == TaskState::Blocked;
-            let end = |task: &Task| task.wait.as_ref().and_then(Wait::end);
-            let earliest = self.tasks.iter().filter(blocked).filter_map(end).min()?;
-            self.now = earliest;
-            for id in 0..self.tasks.len() {
-                let task = &self.tasks[id];
-                if end(task).is_some_and(|end| end <= earliest) {
-                    let deadline = task.wait.as_ref().and_then(|wait| wait.deadline);
-                    let is_late = deadline.is_some_and(|deadline| deadline <= earliest);
-                    let why = if is_late { Wake::TimedOut } else { Wake::Woken };
-                    if self.end_block(TaskId(id), why) && !is_late {
-                        self.note_early(TaskId(id));
-                    }
-                }
-            }
-        }
-        let before = self.current;
-        let index = self.random.below(self.ready.len());
-        self.current = self.ready[index];
-        self.chosen = (self.current != before).then_some(self.current);
-        Some(self.current)
-    }
-
-    /// Shuttle asks who runs next; `None` ends the schedule.
-    pub(crate) fn next_task(&mut self) -> Option<TaskId> {
-        match self.phase {
-            Phase::Running => self.chosen.take().or_else(|| {
-                let task = self.choose();
-                self.chosen = None;
-                task
-            }),
-            Phase::Ending => {
-                self.phase = Phase::Over;
-                Some(MAIN)
-            }
-            Phase::Over => None,
-        }
-    }
-
-    /// A number below `n` that depends on the schedule's seed.
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        self.random.below(n)
-    }
-}
-
-/// `SplitMix64`: small, quick, and good for neighbouring seeds.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        let mut random = Self(seed);
-        Self(random.next())
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        if n == 1 {
-            return 0;
-        }
-        let wide = u128::from(self.next()) * n as u128;
-        usize::try_from(wide >> 64).expect("below n")
     }
 }

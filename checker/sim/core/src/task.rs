@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::local;
-use crate::state::{MAIN, Place, State, TaskId, TaskState};
-use crate::wait::{self, On};
-use crate::world::{self};
+use crate::place::{MAIN, Place, TaskId};
+use crate::reason::On;
+use crate::state::{State, TaskState};
+use crate::wait;
+use crate::world;
 
 /// Shuttle's scopes, which let a simulated thread borrow what outlives it.
 pub use shuttle::thread::{Scope as RawScope, scope as raw_scope};

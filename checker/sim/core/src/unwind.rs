@@ -8,7 +8,7 @@ use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, UnwindSafe};
 
 use crate::state::State;
-use crate::world::{self};
+use crate::world;
 
 /// Whether the current simulated thread unwinds.
 pub fn panicking() -> bool {

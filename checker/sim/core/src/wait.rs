@@ -2,68 +2,15 @@
 
 use std::time::Duration;
 
-use crate::gate::Mode;
-use crate::state::{Place, State, TaskId};
+use crate::place::Place;
+use crate::reason::{On, Wake};
+use crate::state::State;
 use crate::unwind;
-use crate::world::{self};
+use crate::world;
 
 /// A task that has done this many things without waiting spins, and time begins to pass for it.
 const BUSY: u32 = 1_000;
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
-
-/// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// Somebody ended it.
-    Woken,
-    /// Its deadline came.
-    TimedOut,
-}
-
-/// What a task waits for, as the wait graph tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum On {
-    Sleep,
-    /// Giving way: `yield_now`, or the pause of one that spins.
-    Turn,
-    Unpark,
-    End(TaskId),
-    Gate {
-        gate: usize,
-        mode: Mode,
-        what: Guarded,
-    },
-    Event(Event),
-}
-
-/// What is held: a lock, or the right to initialise something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guarded {
-    /// A lock.
-    Lock,
-    /// An initialisation that happens once.
-    Initialisation,
-}
-
-/// Something that happens, for which several tasks can wait in a [`Queue`](crate::Queue).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A notification of a condition variable.
-    Notification,
-    /// A message in a channel.
-    Message,
-    /// Room in a channel, or a receiver that takes the message.
-    Room,
-    /// The last one to arrive at a barrier.
-    Barrier {
-        /// How many are there, the one that waits included.
-        here: usize,
-        /// How many it takes.
-        of: usize,
-    },
-    /// An initialisation that somebody else does.
-    Initialised,
-}
 
 /// A place where another task may go on instead: every visible operation begins with one. A task
 /// that unwinds passes it by.
