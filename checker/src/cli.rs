@@ -1,23 +1,20 @@
 //! The command line: what may be asked, and which code the program ends with.
 
 use std::io::{self, IsTerminal};
+#[cfg(feature = "instructor")]
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::commands;
-use crate::hint::{self, HintArgs};
 #[cfg(feature = "instructor")]
-use crate::pack;
-use crate::reset;
-use crate::session::Session;
-#[cfg(feature = "instructor")]
-use crate::starter;
-#[cfg(feature = "instructor")]
-use crate::verify;
-use crate::watch;
+use crate::instructor::{pack, starters, verify};
+use crate::judge::session::Session;
+use crate::student::check::{self, CheckArgs};
+use crate::student::hint::{self, HintArgs};
+use crate::student::list::{self, ListArgs};
+use crate::student::{reset, watch};
 
 /// Everything that was asked for.
 #[derive(Debug, Parser)]
@@ -67,39 +64,6 @@ enum Command {
     },
 }
 
-/// `check`.
-#[derive(Args, Debug)]
-pub struct CheckArgs {
-    /// Numbers, names or unique prefixes; none means all
-    pub tasks: Vec<String>,
-    /// Check the reference solutions instead of the exercises
-    #[arg(long, conflicts_with = "source")]
-    pub solutions: bool,
-    /// Check the folder that holds `src/lib.rs` as the task's submission
-    #[arg(long, value_name = "DIR")]
-    pub source: Option<PathBuf>,
-    /// Run this case only
-    #[arg(long, value_name = "NAME OR NUMBER")]
-    pub case: Option<String>,
-    /// Run the schedule with this seed only
-    #[arg(long, requires = "case")]
-    pub seed: Option<u64>,
-    /// Print one JSON document
-    #[arg(long)]
-    pub json: bool,
-    /// Use no stored verdict
-    #[arg(long)]
-    pub fresh: bool,
-}
-
-/// `list`.
-#[derive(Args, Debug)]
-pub struct ListArgs {
-    /// Print one JSON document
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Does what was asked for.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let session = Session::begin()?;
@@ -107,16 +71,16 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
             watch::run(&session, cli.poll)
         }
-        None => commands::next(&session),
-        Some(Command::Check(args)) => commands::check(&session, &args),
-        Some(Command::List(args)) => commands::list(&session, &args),
+        None => check::next(&session),
+        Some(Command::Check(args)) => check::run(&session, &args),
+        Some(Command::List(args)) => list::run(&session, &args),
         Some(Command::Hint(args)) => hint::run(&session, &args),
         Some(Command::Reset { task }) => reset::run(&session, &task),
         #[cfg(feature = "instructor")]
         Some(Command::Verify(args)) => verify::run(&session, &args),
         #[cfg(feature = "instructor")]
-        Some(Command::Starters { check }) => starter::generate::run(&session, check),
+        Some(Command::Starters { check }) => starters::run(&session, check),
         #[cfg(feature = "instructor")]
-        Some(Command::Pack { folder }) => pack::seal::run(&session, &folder),
+        Some(Command::Pack { folder }) => pack::run(&session, &folder),
     }
 }

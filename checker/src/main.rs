@@ -1,52 +1,30 @@
-//! The checker: from a source to its verdict, one module for each step on the way.
+//! The checker: from a source to its verdict.
 //!
-//! `course` → `snapshot` → `package` → `compile` → `run` (over `process`) → `verdict` → `report`;
-//! `databases` and `scratch` hold what cases run on; `check` strings them together, `store`
-//! remembers, `cli` is on top.
+//! `student` and `instructor` hold what may be asked for, `judge` the way itself, `report` what is
+//! said of a verdict, `course` what is on disk, `process` a process and all that it starts. Imports go
+//! down that list only.
 
 // Modules of a binary say `pub` as those of a library do: for the other modules.
 #![allow(unreachable_pub)]
 // Text is put together here; a `write!` whose result is thrown away says no more.
 #![allow(clippy::format_push_string)]
-// The students' edition is built without what only instructors' commands use.
-#![cfg_attr(not(feature = "instructor"), allow(dead_code))]
 
 use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cancel::Interrupted;
+use crate::process::cancel::Interrupted;
+use crate::process::disk;
 
-mod cancel;
-mod cargo;
-mod check;
 mod cli;
-mod commands;
-mod compile;
 mod course;
-mod databases;
-mod diagnostics;
-mod hint;
-mod lint;
-mod pack;
-mod package;
-mod process;
-mod progress;
-mod proof;
-mod report;
-mod reset;
-mod run;
-mod scratch;
-mod session;
-mod slot;
-mod snapshot;
-mod starter;
-mod store;
-mod verdict;
 #[cfg(feature = "instructor")]
-mod verify;
-mod watch;
+mod instructor;
+mod judge;
+mod process;
+mod report;
+mod student;
 
 fn main() -> ExitCode {
     // First of all and without a word: each case is started through it.
@@ -61,7 +39,7 @@ fn main() -> ExitCode {
         Err(error) if error.is::<Interrupted>() => ExitCode::from(130),
         Err(error) => {
             let words = format!("{error:#}");
-            anstream::eprintln!("checker: {}", session::disk_full(&words).unwrap_or(&words));
+            anstream::eprintln!("checker: {}", disk::full(&words).unwrap_or(&words));
             ExitCode::from(2)
         }
     }

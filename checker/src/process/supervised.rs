@@ -9,8 +9,9 @@ use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::mpsc::Sender;
 use std::{io, thread};
 
-use super::{Ended, Event, Order, lost, supervisor};
-use crate::scratch;
+use super::order::{Ended, Event, Order, lost};
+use super::scratch;
+use super::supervisor;
 
 /// A supervisor and what it watches over.
 pub struct Tree {

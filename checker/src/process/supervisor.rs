@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{self, Pid, Resource, Rlimit, Signal, WaitOptions};
 
-use super::{Ended, Limits, no_folder};
-use crate::scratch::{Folder, VARIABLES};
+use super::order::{Ended, Limits, no_folder};
+use super::scratch::{Folder, VARIABLES};
 
 /// The argument that makes the checker a supervisor.
 pub const NAME: &str = "supervise";

@@ -7,8 +7,8 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 use std::{io, io::Write, thread};
 
-use super::{Ended, Event, Order, lost, no_folder};
-use crate::scratch::{self, Folder, VARIABLES};
+use super::order::{Ended, Event, Order, lost, no_folder};
+use super::scratch::{self, Folder, VARIABLES};
 
 /// How often the process is asked whether it has ended.
 const GLANCE: Duration = Duration::from_millis(2);

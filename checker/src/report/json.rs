@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::commands::Standing;
-use crate::verdict::{CaseVerdict, TaskVerdict};
+use crate::judge::verdict::{CaseVerdict, Standing, TaskVerdict};
 
 /// The document of `check`.
 pub fn check(verdicts: &[TaskVerdict]) -> Value {
@@ -16,18 +15,18 @@ pub fn check(verdicts: &[TaskVerdict]) -> Value {
 }
 
 /// The document of `list`.
-pub fn list(standings: &[Standing<'_>]) -> Value {
+pub fn list(standings: &[Standing]) -> Value {
     let tasks: Vec<Value> = standings
         .iter()
         .map(|standing| {
             let verdict = standing.verdict.as_ref();
             json!({
-                "task": standing.task.name,
-                "title": standing.task.facts.title,
+                "task": standing.task,
+                "title": standing.title,
                 "state": verdict.map(|verdict| verdict.state),
                 "changed": standing.has_changed,
                 "points": verdict.map_or(0.0, TaskVerdict::points),
-                "max_points": standing.task.facts.points,
+                "max_points": standing.points,
             })
         })
         .collect();

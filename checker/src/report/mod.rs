@@ -3,6 +3,9 @@
 //! Text has its colours in it; whoever prints it does so through `anstream`, which takes them out
 //! where nobody wants them.
 
+mod failure;
 pub mod json;
+pub mod style;
+pub mod terminal;
 pub mod text;
 pub mod timeline;

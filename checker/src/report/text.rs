@@ -2,34 +2,18 @@
 
 use std::ptr;
 
-use anstyle::{AnsiColor, Style};
-
+use anstyle::Style;
 use ledger::Level;
-use ledger::plain::visible;
 
-use super::timeline;
-use crate::commands::Standing;
-use crate::course::Task;
-use crate::verdict::{CaseVerdict, Outcome, State, TaskVerdict};
+use super::failure::{self, PRINTED, PRINTED_ALONE, printed};
+use super::style::{BAD, GOOD, INDENT, ODD, QUIET, STRONG, labelled, paint, shorten};
+use crate::judge::verdict::{CaseVerdict, Outcome, Standing, State, TaskVerdict};
 
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const ODD: Style = AnsiColor::Yellow.on_default();
-const QUIET: Style = Style::new().dimmed();
-const STRONG: Style = Style::new().bold();
-
-/// Lines of the code's own output that a failure shows, the last ones.
-const PRINTED: usize = 12;
-/// As many as `--case` shows.
-const PRINTED_ALONE: usize = 400;
 /// Failing cases that are told of in short, behind the first one.
 const OTHERS: usize = 5;
-/// How far a failure's texts are set in.
-const INDENT: usize = 12;
-
 /// What a run without a command begins with.
-pub fn next(task: &Task, shown: &str) -> String {
-    let title = paint(STRONG, &format!("{} · {}", task.name, task.facts.title));
+pub fn next(task: &str, title: &str, shown: &str) -> String {
+    let title = paint(STRONG, &format!("{task} · {title}"));
     format!("Next: {title}\nWhat to do: {shown}/README.md. Your code: {shown}/src/lib.rs.\n")
 }
 
@@ -44,10 +28,17 @@ pub fn task(verdict: &TaskVerdict, width: usize) -> String {
     }
     if let Some(case) = verdict.first_failure() {
         text.push('\n');
-        text += &failure(verdict, case, width);
+        text += &failure::text(verdict, case, width, PRINTED);
         text += &others(verdict, case, width);
     }
     text + &closing(verdict) + &servers(verdict, width)
+}
+
+/// The first failing case of a verdict, while the others still run.
+pub fn first_failure(verdict: &TaskVerdict, width: usize) -> String {
+    let case = verdict.first_failure().map(|case| failure::text(verdict, case, width, PRINTED));
+    let running = paint(QUIET, "The other cases still run.");
+    format!("{}{}\n{running}\n", heading(verdict), case.unwrap_or_default())
 }
 
 /// The failing cases behind the first one, a few words each: two symptoms tell more than one.
@@ -83,23 +74,18 @@ pub fn one_case(verdict: &TaskVerdict, width: usize) -> String {
             text += &case_line(case, width);
             text += &printed(case, PRINTED_ALONE);
         } else {
-            text += &failing(verdict, case, width, PRINTED_ALONE);
+            text += &failure::text(verdict, case, width, PRINTED_ALONE);
         }
     }
     text + &servers(verdict, width)
 }
 
-/// One failing case in full: the promise, expected, got, where, the timeline, how to see it again.
-pub fn failure(verdict: &TaskVerdict, case: &CaseVerdict, width: usize) -> String {
-    failing(verdict, case, width, PRINTED)
-}
-
 /// The tasks and how they stand.
-pub fn list(standings: &[Standing<'_>]) -> String {
-    let names = standings.iter().map(|standing| standing.task.name.len()).max().unwrap_or_default();
+pub fn list(standings: &[Standing]) -> String {
+    let names = standings.iter().map(|standing| standing.task.len()).max().unwrap_or_default();
     let mut text = String::new();
     for standing in standings {
-        let (task, verdict) = (standing.task, standing.verdict.as_ref());
+        let verdict = standing.verdict.as_ref();
         let (style, state) = match verdict.map(|verdict| verdict.state) {
             None => (QUIET, "not checked"),
             Some(State::Passed) => (GOOD, "passed"),
@@ -110,11 +96,11 @@ pub fn list(standings: &[Standing<'_>]) -> String {
             Some(State::NotBegun) => (QUIET, "not begun"),
         };
         let points = verdict.map_or(0.0, TaskVerdict::points);
-        let points = format!("{points} of {}", task.facts.points);
+        let points = format!("{points} of {}", standing.points);
         let changed = if standing.has_changed && verdict.is_some() { "changed since" } else { "" };
         let state = paint(style, &format!("{state:12}"));
-        let line = format!("{:names$}  {state}{points:>12}  {changed:14}", task.name);
-        text += &format!("{line}{}\n", paint(QUIET, &task.facts.title));
+        let line = format!("{:names$}  {state}{points:>12}  {changed:14}", standing.task);
+        text += &format!("{line}{}\n", paint(QUIET, &standing.title));
     }
     text
 }
@@ -168,123 +154,6 @@ fn sign(outcome: Outcome) -> (Style, &'static str) {
     }
 }
 
-fn failing(verdict: &TaskVerdict, case: &CaseVerdict, width: usize, lines: usize) -> String {
-    let info = &case.info;
-    let mut text = paint(BAD, &format!("✗ {}", info.name));
-    text += &format!("  {}\n\n", info.title);
-    let mut row = |label: &str, words: &str| {
-        text += &labelled(label, words, width);
-    };
-    let promise = verdict.promises.iter().find(|(number, _)| *number == info.promise);
-    if let Some((number, sentence)) = promise {
-        row("promised", &format!("{number}: {sentence}"));
-    }
-    match &case.failure {
-        Some(failure)
-            if matches!(case.outcome, Outcome::Failed | Outcome::Flaky | Outcome::TimedOut) =>
-        {
-            row("expected", &failure.expected);
-            row("got", &failure.got);
-            if let Some(place) = &failure.location {
-                let file = in_source(verdict, &place.file);
-                row("where", &format!("{file}:{}:{}", place.line, place.column));
-            }
-            for (index, line) in failure.waiting.iter().enumerate() {
-                let label = if index == 0 { "waiting" } else { "" };
-                row(label, &in_source(verdict, line));
-            }
-        }
-        _ => row(outcome_word(case.outcome), &case.message),
-    }
-    if case.outcome == Outcome::Flaky {
-        row(
-            "flaky",
-            "it passed when it was run again, which earns nothing: a promise holds every time",
-        );
-    }
-    for note in case.notes.iter().filter(|note| !is_said(case, note)) {
-        row("note", &in_source(verdict, note));
-    }
-    // One that fails at once needs no particular order.
-    if case.schedules > 1 {
-        let which = case.seed.map_or_else(
-            || format!("in order {} of those that the case tries", case.schedules),
-            |seed| format!("in schedule {} of {} (seed {seed})", case.schedules, info.schedules),
-        );
-        row("seen", &format!("{which}; the ones before it passed"));
-    }
-    text += &picture(case, width);
-    text += &printed(case, lines);
-    text.push('\n');
-    text += &advice(verdict, case);
-    text
-}
-
-/// Who held what when.
-fn picture(case: &CaseVerdict, width: usize) -> String {
-    let picture = timeline::draw(&case.ledger, width.saturating_sub(2));
-    if picture.is_empty() {
-        return String::new();
-    }
-    let mut text = String::from("\n");
-    for line in picture.lines() {
-        text += &format!("  {}\n", plain(line).replace('✗', &paint(BAD, "✗")));
-    }
-    text += &format!("  {}\n", paint(QUIET, &timeline::legend(&picture)));
-    text
-}
-
-/// The last lines of what the code printed. It may hold anything: nothing of it steers the
-/// terminal.
-fn printed(case: &CaseVerdict, most: usize) -> String {
-    let lines: Vec<&str> = case.printed.lines().filter(|line| !is_said(case, line)).collect();
-    if lines.is_empty() {
-        return String::new();
-    }
-    let skipped = lines.len().saturating_sub(most);
-    let mut text = format!("\n  {}\n", paint(QUIET, "the code printed"));
-    if skipped > 0 {
-        text += &format!("  {}\n", paint(QUIET, &format!("│ … {skipped} lines before these")));
-    }
-    for line in &lines[skipped..] {
-        let line = shorten(&plain(line), 400);
-        text += &format!("  {} {line}\n", paint(QUIET, "│"));
-    }
-    text
-}
-
-/// Whether a line only tells of the panic that the failure tells of.
-fn is_said(case: &CaseVerdict, line: &str) -> bool {
-    let place = case.failure.as_ref().and_then(|failure| failure.location.as_ref());
-    place.is_some_and(|place| {
-        let place = format!("{}:{}:{}", place.file, place.line, place.column);
-        line.contains(" panicked: ") && line.contains(&place)
-    })
-}
-
-/// What to do next.
-fn advice(verdict: &TaskVerdict, case: &CaseVerdict) -> String {
-    let number = verdict.task.split('-').next().unwrap_or(&verdict.task);
-    let which = if verdict.is_exercise() {
-        String::new()
-    } else if verdict.source.starts_with("solutions") {
-        " --solutions".to_owned()
-    } else {
-        format!(" --source {}", verdict.source)
-    };
-    let seed = case.seed.filter(|_| case.schedules > 1);
-    let seed = seed.map(|seed| format!(" --seed {seed}")).unwrap_or_default();
-    let again = format!("cargo course check {number}{which} --case {}{seed}", case.info.name);
-    let mut text = format!("  {:9} {again}\n", "again");
-    if verdict.is_exercise() {
-        text += &format!("  {:9} cargo course hint {number} --case {}\n", "a hint", case.info.name);
-    }
-    if !case.info.lesson.is_empty() {
-        text += &format!("  {:9} COURSE.md#{}\n", "the why", case.info.lesson);
-    }
-    text
-}
-
 fn closing(verdict: &TaskVerdict) -> String {
     let count = |fine: bool| verdict.cases.iter().filter(|case| case.is_fine() == fine).count();
     let points = format!("{} of {} points", verdict.points(), verdict.max_points);
@@ -315,71 +184,4 @@ fn servers(verdict: &TaskVerdict, width: usize) -> String {
         text += &labelled("left out", why, width);
     }
     if text.is_empty() { text } else { format!("\n{text}") }
-}
-
-fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Error => "error",
-        Outcome::TimedOut => "timed out",
-        Outcome::Skipped => "skipped",
-        Outcome::Passed | Outcome::Failed | Outcome::Flaky => "got",
-    }
-}
-
-/// The harness names files as the crate does; people open them from the course's root.
-fn in_source(verdict: &TaskVerdict, line: &str) -> String {
-    let mut text = String::new();
-    let mut rest = line;
-    while let Some(at) = rest.find("src/") {
-        let (before, after) = rest.split_at(at);
-        text += before;
-        // Not inside a longer path.
-        if !before
-            .ends_with(|letter: char| letter == '/' || letter == '-' || letter.is_alphanumeric())
-        {
-            text += &format!("{}/", verdict.source);
-        }
-        text += "src/";
-        rest = &after["src/".len()..];
-    }
-    text + rest
-}
-
-/// A label and what belongs to it, wrapped at words.
-pub fn labelled(label: &str, words: &str, width: usize) -> String {
-    let room = width.saturating_sub(INDENT).max(30);
-    let mut lines: Vec<String> = Vec::new();
-    for paragraph in plain(words).lines() {
-        let mut line = String::new();
-        for word in paragraph.split(' ') {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
-                lines.push(std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line += word;
-        }
-        lines.push(line);
-    }
-    let label = paint(QUIET, &format!("{label:9}"));
-    format!("  {label} {}\n", lines.join(&format!("\n{:INDENT$}", "")))
-}
-
-/// Without anything that steers a terminal.
-fn plain(text: &str) -> String {
-    let text = anstream::adapter::strip_str(text).to_string();
-    visible(&text.replace('\t', "    ")).into_owned()
-}
-
-fn shorten(text: &str, room: usize) -> String {
-    let text = text.replace('\n', " ");
-    if text.chars().count() <= room {
-        return text;
-    }
-    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
-}
-
-fn paint(style: Style, text: &str) -> String {
-    format!("{style}{text}{style:#}")
 }

@@ -3,10 +3,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each part is used as a part here")]
 #![allow(clippy::format_push_string, reason = "as in the program")]
 
-#[path = "../../src/starter/solution.rs"]
+#[path = "../../src/course/solution.rs"]
 mod solution;
 
-#[path = "../../src/verify/faulty.rs"]
+#[path = "../../src/instructor/verify/faulty.rs"]
 mod faulty;
 
 #[path = "../../src/process/capture.rs"]
@@ -15,10 +15,10 @@ mod capture;
 #[path = "../../src/report/timeline/mod.rs"]
 mod timeline;
 
-#[path = "../../src/verify/promises.rs"]
+#[path = "../../src/instructor/verify/promises.rs"]
 mod promises;
 
-#[path = "../../src/watch/state.rs"]
+#[path = "../../src/student/watch/state.rs"]
 mod state;
 
 mod capture_test;

@@ -5,13 +5,14 @@
 //! is shared out by the time between them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use ledger::{Event, What};
 
-use row::{Moment, Phase, Row, idle_since};
-
+mod clock;
 mod row;
+
+use clock::clock;
+use row::{Moment, Phase, Row, idle_since};
 
 /// More rows of one kind than this tell less.
 const MOST_ROWS: usize = 8;
@@ -186,16 +187,4 @@ fn keep_latest(rows: &mut Vec<Row>, skipped: usize) -> usize {
     let oldest = latest.get(MOST_ROWS - 1).copied().unwrap_or_default().max(skipped);
     rows.retain(|row| row.last >= oldest);
     count - rows.len()
-}
-
-/// A moment, as people say it.
-fn clock(time: Duration) -> String {
-    let micros = time.as_micros();
-    if micros.is_multiple_of(1_000_000) && micros > 0 {
-        format!("{} s", micros / 1_000_000)
-    } else if micros.is_multiple_of(1_000) {
-        format!("{} ms", micros / 1_000)
-    } else {
-        format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
-    }
 }

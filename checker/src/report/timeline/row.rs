@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ledger::{Event, What};
 
-use super::clock;
+use super::clock::clock;
 
 /// Where a ping was answered.
 const PINGED: char = '•';
