@@ -80,7 +80,7 @@ fn the_students_edition_gives_nothing_away_and_judges_alike() {
     let packed = files(&folder);
     let told: Vec<_> = lines(&packed).filter(|(line, _)| secret.contains(line)).collect();
     assert!(told.is_empty(), "{told:?}");
-    let instructors = ["solutions", "checker/suites", "checker/attacks", "checker/src/verify"];
+    let instructors = ["solutions", "checker/suites", "checker/attacks", "checker/src/instructor"];
     assert!(!instructors.iter().any(|name| folder.join(name).exists()));
 
     let readme = fs::read_to_string(folder.join("README.md")).unwrap();
