@@ -9,6 +9,7 @@ mod busy;
 mod connecting;
 mod crowd;
 mod desk;
+mod duels;
 mod end;
 mod gate;
 mod handover;

@@ -1,22 +1,18 @@
 //! A real runtime with several threads: P23.
 
-use std::future::{Future, ready};
-use std::hint::spin_loop;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fixtures::exchange::Exchange;
 use harness::tasks::{Patience, ends_in_real_time, joined, nowhere_else};
 use harness::{Case, fail};
 use priority_pool::{Priority, PriorityConfig, PriorityConnection, PriorityPool, Status};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::task::{JoinHandle, yield_now};
 
-use crate::desk::{Outcome, ms, up_to};
+use crate::desk::{ms, up_to};
+use crate::duels;
 use crate::gate::{Gate, Gated};
 use crate::words::told;
 
@@ -46,7 +42,7 @@ const TASKS: usize = 1_000;
 const ROUNDS: usize = 5;
 const MAX: u32 = 8;
 /// For what takes a moment if it comes to an end at all.
-const PATIENCE: Duration = ms(1_500);
+pub(crate) const PATIENCE: Duration = ms(1_500);
 
 fn serves_a_thousand_tasks() {
     let runtime = Builder::new_multi_thread()
@@ -101,7 +97,7 @@ fn serves_a_thousand_tasks() {
         }
         expect_whole(&pool).await;
     });
-    duels(&runtime);
+    duels::tell(&runtime);
 }
 
 type Pool = PriorityPool<Gated>;
@@ -169,116 +165,5 @@ impl Trader {
 async fn turns(times: usize) {
     for _ in 0..times {
         yield_now().await;
-    }
-}
-
-/// How often two threads meet, unless the machine is so busy that it takes longer than this.
-const DUELS: usize = 20_000;
-const DUELS_TAKE: Duration = Duration::from_secs(6);
-
-/// Two threads and one connection: one gives it back while the other asks, or goes away; a little
-/// earlier or later each time.
-fn duels(runtime: &Runtime) {
-    let exchange = Exchange::for_tasks();
-    let manager = Gated { manager: exchange.async_manager(), gate: Gate::default() };
-    let entered = runtime.enter();
-    let pool = match PriorityPool::new(manager, up_to(1)) {
-        Ok(pool) => pool,
-        Err(error) => fail("`PriorityPool::new` to succeed", told(&error)),
-    };
-    drop(entered);
-    let over = AtomicBool::new(false);
-    // It is lent out; it comes back; it has been looked for.
-    let meets = [Meeting::default(), Meeting::default(), Meeting::default()];
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            harness::guarded(|| {
-                let _entered = runtime.enter();
-                for round in 0.. {
-                    let held = must_have(runtime, pool.get(Priority::Normal));
-                    meets[0].comes(round);
-                    meets[1].comes(round);
-                    dawdle(round * 7);
-                    drop(held);
-                    meets[2].comes(round);
-                    if over.load(Ordering::Acquire) {
-                        break;
-                    }
-                }
-            });
-        });
-        let began = Instant::now();
-        let _entered = runtime.enter();
-        for round in 0.. {
-            meets[0].comes(round);
-            let mut get = Box::pin(pool.get(Priority::Normal));
-            if round % 2 == 0 {
-                meets[1].comes(round);
-                dawdle(round * 11);
-                drop(match poll(&mut get) {
-                    Poll::Ready(got) => must_have(runtime, ready(got)),
-                    Poll::Pending => must_have(runtime, get),
-                });
-            } else {
-                // Every other time it has asked before, and leaves at the moment of the return.
-                let asked = poll(&mut get);
-                meets[1].comes(round);
-                dawdle(round * 11);
-                drop((asked, get));
-            }
-            let last = round + 1 == DUELS || began.elapsed() > DUELS_TAKE;
-            over.store(last, Ordering::Release);
-            meets[2].comes(round);
-            if last {
-                break;
-            }
-        }
-    });
-}
-
-type Got = Outcome<PriorityConnection<Gated>>;
-
-fn poll(get: &mut Pin<Box<impl Future<Output = Got>>>) -> Poll<Got> {
-    get.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// A connection that is there, or comes back at this moment.
-fn must_have(runtime: &Runtime, get: impl Future<Output = Got>) -> PriorityConnection<Gated> {
-    let got = ends_in_real_time(Patience::new(PATIENCE), Box::pin(get), &nowhere_else);
-    match runtime.block_on(got) {
-        Ok(Ok(held)) => held,
-        Ok(Err(error)) => fail("a connection from a pool with one that nobody keeps", told(&error)),
-        Err(late) => fail(
-            "a connection for a thread that asks in the moment in which another one gives it back",
-            format!("{late}, and nobody holds it"),
-        ),
-    }
-}
-
-/// Some nanoseconds, more or fewer.
-fn dawdle(dice: usize) {
-    for _ in 0..dice % 61 {
-        spin_loop();
-    }
-}
-
-/// Where two threads meet: neither goes on before the other has come.
-#[derive(Default)]
-struct Meeting(AtomicUsize);
-
-impl Meeting {
-    fn comes(&self, round: usize) {
-        self.0.fetch_add(1, Ordering::AcqRel);
-        let mut looks = 0;
-        while self.0.load(Ordering::Acquire) < 2 * (round + 1) {
-            looks += 1;
-            match looks {
-                0..2_000 => spin_loop(),
-                // Whoever has not come by now waits for a core, perhaps for this one;
-                2_000..4_000 => thread::yield_now(),
-                // or for ever.
-                _ => thread::sleep(ms(1)),
-            }
-        }
     }
 }
