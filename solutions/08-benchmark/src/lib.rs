@@ -209,13 +209,13 @@ fn latency(mut all: Vec<Duration>) -> Latency {
 /// becomes of them. Ends when the last one has ended; nothing is open any more then.
 ///
 /// A pool's `min` connections are opened beforehand, which is no part of the measurement; if one cannot
-/// be opened, for whatever reason, it begins without that one. A request that gets no connection, an
-/// error for an answer, or panics has failed. It is not sent again, spares the others, and its place in
-/// the pool is free again. A connection that has broken is closed and not used again.
+/// be opened, as `connect` fails or panics, it begins without that one. A request that gets no connection,
+/// an error for an answer, or panics has failed. It is not sent again, spares the others, and its place in
+/// the pool is free again. A connection that has broken, answered or not, is closed and not used again.
 ///
 /// Dropping the future ends all requests and closes all connections.
 ///
-/// Memory and tasks grow with `parallel`, and not with `max`.
+/// Memory and tasks grow with `parallel` and with the open connections, and not with `max`.
 pub async fn run<M: Queries>(manager: M, strategy: Strategy, parallel: usize, sql: &str) -> Report {
     // answer: open what is to be open, begin at once, and add up (P2 to P16, P18 to P20)
     let lines = Arc::new(Lines::new(manager, strategy));
@@ -263,7 +263,8 @@ pub fn quantile(sorted: &[Duration], q: f64) -> Option<Duration> {
 }
 
 /// Measures all nine combinations, one after the other: the first of [`STRATEGIES`] with each of
-/// [`PARALLEL`], then the second, then the third. The reports are in the same order.
+/// [`PARALLEL`], then the second, then the third. The reports are in the same order: nine, whatever they
+/// say. Dropping the future ends the measurement that is under way, as dropping [`run`] does.
 pub async fn compare<M: Queries + Clone>(manager: M, sql: &str) -> Vec<Report> {
     // answer: run each strategy with each number of requests (P17)
     let mut reports = Vec::new();

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use harness::{Case, fail};
-use pool_benchmark::{Latency, Strategy};
+use harness::{Case, connections, fail};
+use pool_benchmark::{Report, Strategy};
 
-use crate::desk::{Bank, Fate, expect_count, expect_rate, expect_time, ms, order, pool, said};
+use crate::bank::{Bank, Fate};
+use crate::desk::{
+    expect_count, expect_no_latency, expect_rate, expect_time, ms, order, pool, said,
+};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -65,27 +68,39 @@ fn errors_are_counted_apart() {
         expect_time("latency.mean", report.latency.mean, Duration::from_nanos(26_666_666), why);
         expect_time("latency.max", report.latency.max, ms(40), why);
     });
-    for strategy in [Strategy::PerRequest, pool(2, 4)] {
+    for (strategy, last) in [(Strategy::PerRequest, ms(15)), (pool(4, 4), ms(50))] {
         order(async || {
             let bank = Bank::new(ms(5), ms(10));
             bank.fate(1..=20, Fate::Fails);
             let report = bank.measure(strategy, 20).await;
             let why = format!("all 20 failed with {}", said(strategy));
-            expect_nobody(&report, 20, &why);
+            expect_nobody(&report, 20, last, &why);
         });
     }
 }
 
-fn expect_nobody(report: &pool_benchmark::Report, failed: u64, why: &str) {
+/// Nobody was answered, and the last one was told so at `last`.
+fn expect_nobody(report: &Report, failed: u64, last: Duration, why: &str) {
     expect_count("ok", report.ok, 0, why);
     expect_count("failed", report.failed, failed, why);
     expect_rate(report.throughput, 0.0, why);
-    if report.latency != Latency::default() {
-        fail(format!("a latency of zeros, {why}"), format!("{:?}", report.latency));
-    }
+    expect_no_latency(&report.latency, why);
+    expect_time("makespan", report.makespan, last, &format!("{why}: failed ones count (P7)"));
 }
 
 fn refused_ones_are_counted() {
+    order(async || {
+        let bank = Bank::new(ms(20), ms(10));
+        bank.exchange.refuse_next(2);
+        let report = bank.measure(Strategy::PerRequest, 4).await;
+        let why = "2 of 4 were refused a connection, and none tries again";
+        expect_count("ok", report.ok, 2, why);
+        expect_count("failed", report.failed, 2, why);
+        let attempts = bank.exchange.attempts();
+        if attempts != 4 {
+            fail("4 attempts to connect with `PerRequest` and 4 requests", attempts.to_string());
+        }
+    });
     order(async || {
         let bank = Bank::new(ms(20), ms(10));
         bank.exchange.limit_sessions(7);
@@ -95,13 +110,17 @@ fn refused_ones_are_counted() {
         expect_count("failed", report.failed, 3, why);
         expect_count("opened", report.opened, 7, why);
     });
-    order(async || {
-        let bank = Bank::new(ms(20), ms(10));
-        bank.exchange.go_offline();
-        let report = bank.measure(pool(0, 3), 9).await;
-        expect_nobody(&report, 9, "the database is down");
-        expect_count("opened", report.opened, 0, "the database is down");
-    });
+    for (strategy, last) in [(Strategy::PerRequest, ms(20)), (pool(0, 3), ms(60))] {
+        order(async || {
+            let bank = Bank::new(ms(20), ms(10));
+            bank.exchange.go_offline();
+            let report = bank.measure(strategy, 9).await;
+            let why =
+                format!("with {}, 20 ms to connect, and the database is down", said(strategy));
+            expect_nobody(&report, 9, last, &why);
+            expect_count("opened", report.opened, 0, &why);
+        });
+    }
 }
 
 fn a_panic_is_a_failed_request() {
@@ -113,9 +132,18 @@ fn a_panic_is_a_failed_request() {
             let why = format!("2 of 6 panicked with {}", said(strategy));
             expect_count("ok", report.ok, 4, &why);
             expect_count("failed", report.failed, 2, &why);
+            let opened = bank.exchange.opened() as u64;
+            expect_count("opened", report.opened, opened, &format!("{why} when they had asked"));
             bank.expect_closed("when `run` has ended").await;
         });
     }
+    order(async || {
+        let bank = Bank::new(ms(0), ms(10));
+        bank.fate([2], Fate::Panics);
+        let report = bank.measure(pool(1, 1), 2).await;
+        let why = "the second of two in a row panicked at 20 ms: failed ones count (P7)";
+        expect_time("makespan", report.makespan, ms(20), why);
+    });
     order(async || {
         let bank = Bank::new(ms(20), ms(10));
         bank.exchange.panic_next(2);
@@ -143,20 +171,26 @@ fn a_failed_place_is_freed() {
         }),
     ];
     for (what, script) in scripts {
-        order(async || {
-            let bank = Bank::new(ms(0), ms(10));
-            script(&bank);
-            let report = bank.measure(pool(0, 1), 8).await;
-            let why = format!("3 of 8 {what}, over a pool of 1");
-            expect_count("ok", report.ok, 5, &why);
-            expect_count("failed", report.failed, 3, &why);
-            let most = if bank.sent() == 5 { ms(50) } else { ms(80) };
-            expect_time("makespan", report.makespan, most, &why);
-            let peak = bank.exchange.peak_sessions();
-            if peak > 1 {
-                fail(format!("1 connection at a time: {why}"), format!("{peak}"));
-            }
-        });
+        for max in [1, 2] {
+            order(async || {
+                let bank = Bank::new(ms(0), ms(10));
+                script(&bank);
+                let report = bank.measure(pool(0, max), 8).await;
+                let why = format!("3 of 8 {what}, over a pool of {max}");
+                expect_count("ok", report.ok, 5, &why);
+                expect_count("failed", report.failed, 3, &why);
+                let rounds = bank.sent().div_ceil(max as usize) as u64;
+                expect_time("makespan", report.makespan, ms(10 * rounds), &why);
+                expect_peak(&bank, max, &why);
+            });
+        }
+    }
+}
+
+fn expect_peak(bank: &Bank, max: u32, why: &str) {
+    let peak = bank.exchange.peak_sessions();
+    if peak > max as usize {
+        fail(format!("{} at a time (P5): {why}", connections(max as usize)), peak.to_string());
     }
 }
 
@@ -169,11 +203,28 @@ fn the_broken_are_closed() {
         expect_count("ok", report.ok, 4, why);
         expect_count("failed", report.failed, 2, why);
         expect_count("opened", report.opened, 3, why);
-        let peak = bank.exchange.peak_sessions();
-        if peak > 1 {
-            fail(format!("1 connection at a time: {why}"), format!("{peak}"));
-        }
+        expect_peak(&bank, 1, why);
     });
+    order(async || {
+        let bank = Bank::new(ms(5), ms(10));
+        bank.fate([2, 4], Fate::BreaksAnswered);
+        let report = bank.measure(pool(1, 1), 6).await;
+        let why = "the connection broke after its answer to the 2nd and to the 4th of 6 queries";
+        expect_count("ok", report.ok, 6, why);
+        expect_count("failed", report.failed, 0, why);
+        expect_count("opened", report.opened, 3, why);
+        expect_peak(&bank, 1, why);
+    });
+    for fate in [Fate::Breaks, Fate::BreaksAnswered] {
+        order(async || {
+            let bank = Bank::new(ms(0), ms(10));
+            bank.fate([1], fate);
+            let report = bank.measure(pool(2, 2), 8).await;
+            let why =
+                "one of 2 connections broke with the first of 8 queries, to connect takes no time";
+            expect_time("makespan", report.makespan, ms(40), why);
+        });
+    }
     order(async || {
         let bank = Bank::new(ms(5), ms(10));
         bank.fate([2, 4], Fate::Fails);
@@ -189,6 +240,32 @@ fn the_broken_are_closed() {
 }
 
 fn does_without() {
+    type Script = fn(&Bank);
+    let scripts: [(&str, Script); 2] = [
+        ("was refused", |bank| {
+            bank.exchange.refuse_next(1);
+        }),
+        ("panicked", |bank| {
+            bank.exchange.panic_next(1);
+        }),
+    ];
+    for (what, script) in scripts {
+        order(async || {
+            let bank = Bank::new(ms(50), ms(10));
+            script(&bank);
+            let report = bank.measure(pool(3, 3), 2).await;
+            let why = format!("the first of 3 beforehand {what}, the other 2 wait for 2 requests");
+            expect_time("latency.max", report.latency.max, ms(10), &why);
+        });
+        order(async || {
+            let bank = Bank::new(ms(0), ms(10));
+            script(&bank);
+            let report = bank.measure(pool(2, 2), 4).await;
+            let why = format!("4 requests use both places, though one of 2 beforehand {what}");
+            expect_count("ok", report.ok, 4, &why);
+            expect_time("makespan", report.makespan, ms(20), &why);
+        });
+    }
     order(async || {
         let bank = Bank::new(ms(20), ms(10));
         bank.exchange.refuse_next(1).panic_next(1);
@@ -200,12 +277,14 @@ fn does_without() {
             fail(format!("`opened` from 1 to 3: {why}"), report.opened.to_string());
         }
     });
-    order(async || {
-        for min in [0, 2] {
+    for (min, makespan) in [(0, ms(80)), (2, ms(60))] {
+        order(async || {
             let bank = Bank::new(ms(20), ms(10));
             let report = bank.measure(pool(min, 0), 6).await;
-            expect_count("ok", report.ok, 6, "a `max` of 0 counts as 1");
-            expect_count("opened", report.opened, 1, "a `max` of 0 counts as 1");
-        }
-    });
+            let why = format!("with {}: a `max` of 0 counts as 1", said(pool(min, 0)));
+            expect_count("ok", report.ok, 6, &why);
+            expect_count("opened", report.opened, 1, &why);
+            expect_time("makespan", report.makespan, makespan, &why);
+        });
+    }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use harness::{Case, clock, fail};
-use pool_benchmark::{Latency, Report, Strategy, quantile};
+use harness::{Case, clock, connections, fail};
+use pool_benchmark::{Latency, Strategy, quantile};
 
-use crate::desk::{Bank, Fate, expect_count, expect_rate, expect_time, ms, order, pool, said};
+use crate::bank::{Bank, Fate};
+use crate::desk::{
+    expect_count, expect_no_latency, expect_rate, expect_time, ms, order, pool, said,
+};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -65,7 +68,7 @@ pub(crate) fn hard_cases() -> Vec<Case> {
 }
 
 fn quantile_is_the_nearest_rank() {
-    let values: Vec<Duration> = (1..=100).map(ms).collect();
+    let values: Vec<Duration> = (1..=10_000).map(ms).collect();
     let asked: &[(usize, f64, Option<u64>)] = &[
         (100, 0.5, Some(50)),
         (100, 0.9, Some(90)),
@@ -74,6 +77,10 @@ fn quantile_is_the_nearest_rank() {
         (10, 0.99, Some(10)),
         (10, 0.91, Some(10)),
         (10, 0.5, Some(5)),
+        // Shares that are lost in thousandths, or in an `f32`.
+        (10_000, 0.999_85, Some(9_999)),
+        (10_000, 0.000_45, Some(5)),
+        (10, 0.900_000_001, Some(10)),
         (3, 0.5, Some(2)),
         (4, 0.25, Some(1)),
         (4, 0.26, Some(2)),
@@ -105,10 +112,18 @@ fn quantile_is_the_nearest_rank() {
 fn counts_nothing_without_requests() {
     for (strategy, opened) in [(Strategy::PerRequest, 0), (pool(0, 5), 0), (pool(3, 5), 3)] {
         order(async || {
-            let report = Bank::new(ms(20), ms(10)).measure(strategy, 0).await;
-            let expected = Report { opened, ..Report::default() };
-            if report != expected {
-                fail(format!("{expected:?} with {}", said(strategy)), format!("{report:?}"));
+            let bank = Bank::new(ms(20), ms(10));
+            let report = bank.measure(strategy, 0).await;
+            let why = format!("with {} and no requests", said(strategy));
+            expect_count("ok", report.ok, 0, &why);
+            expect_count("failed", report.failed, 0, &why);
+            expect_count("opened", report.opened, opened as u64, &why);
+            expect_time("makespan", report.makespan, ms(0), &why);
+            expect_rate(report.throughput, 0.0, &why);
+            expect_no_latency(&report.latency, &why);
+            let really = bank.exchange.opened();
+            if really != opened {
+                fail(format!("{} to be opened, {why}", connections(opened)), really.to_string());
             }
         });
     }
@@ -146,6 +161,29 @@ fn latency_has_its_figures() {
         expect_time("max", latency.max, ms(510), why);
         expect_time("mean", latency.mean, ms(185), why);
     });
+    // So do those of several connections, each of which serves a few.
+    order(async || {
+        let latency = Bank::new(ms(0), ms(10)).measure(pool(2, 2), 8).await.latency;
+        let why = "for 8 over 2 connections, answered in pairs after 10, 20, 30 and 40 ms";
+        expect_time("p50", latency.p50, ms(20), why);
+        expect_time("p90", latency.p90, ms(40), why);
+        expect_time("mean", latency.mean, ms(25), why);
+    });
+    order(async || {
+        let bank = Bank::new(ms(0), ms(10));
+        bank.fate([2], Fate::Stalls(ms(10)));
+        let latency = bank.measure(pool(3, 3), 3).await.latency;
+        let why = "for three at once that took 10, 20 and 10 ms";
+        expect_time("mean", latency.mean, Duration::from_nanos(13_333_333), why);
+    });
+    order(async || {
+        let bank = Bank::new(ms(0), ms(10));
+        bank.fate([2], Fate::Fails).fate([1], Fate::Stalls(ms(5)));
+        let latency = bank.measure(pool(1, 1), 2).await.latency;
+        let why = "the only answer came at 15 ms; the second of two in a row failed at 25 ms";
+        expect_time("max", latency.max, ms(15), why);
+        expect_time("mean", latency.mean, ms(15), why);
+    });
 }
 
 fn makespan_ends_with_the_last() {
@@ -166,7 +204,6 @@ fn makespan_ends_with_the_last() {
         let report = bank.measure(pool(1, 1), 2).await;
         let why = "the second of two in a row fails at 25 ms";
         expect_time("makespan", report.makespan, ms(25), why);
-        expect_time("latency.max", report.latency.max, ms(15), why);
     });
 }
 
@@ -202,6 +239,21 @@ fn throughput_is_of_the_answered() {
         let report = bank.measure(pool(1, 1), 8).await;
         expect_rate(report.throughput, 62.5, "5 of 8 were answered in 80 ms");
     });
+    order(async || {
+        let bank = Bank::new(ms(5), ms(10));
+        bank.fate([4], Fate::Fails);
+        let report = bank.measure(pool(1, 1), 4).await;
+        expect_rate(report.throughput, 75.0, "3 were answered by 30 ms, the last failed at 40 ms");
+    });
+    for (micros, rate) in [(1_500, 2_000.0), (250, 12_000.0)] {
+        order(async || {
+            let bank = Bank::new(ms(0), ms(0));
+            let span = Duration::from_micros(micros);
+            bank.fate([3], Fate::StallsExactly(span));
+            let report = bank.measure(pool(1, 1), 3).await;
+            expect_rate(report.throughput, rate, &format!("3 requests in {}", clock(span)));
+        });
+    }
 }
 
 fn a_stall_shows_in_the_tail() {
@@ -220,5 +272,15 @@ fn a_stall_shows_in_the_tail() {
         let latency = bank.measure(Strategy::PerRequest, 100).await.latency;
         expect_time("latency.p99", latency.p99, ms(2_015), "2 of 100 stalled for 2 s");
         expect_time("latency.p90", latency.p90, ms(15), "2 of 100 stalled for 2 s");
+    });
+    order(async || {
+        let bank = Bank::new(ms(5), ms(10));
+        bank.fate([1], Fate::Stalls(Duration::from_hours(2)));
+        let report = bank.measure_for_hours(pool(1, 1), 3).await;
+        let why = "the only connection stalled for two hours with the first of 3 requests";
+        expect_count("ok", report.ok, 3, why);
+        let hours = Duration::from_hours(2);
+        expect_time("latency.p50", report.latency.p50, hours + ms(20), why);
+        expect_time("latency.max", report.latency.max, hours + ms(30), why);
     });
 }

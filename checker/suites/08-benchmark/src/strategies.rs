@@ -1,11 +1,14 @@
-//! What each strategy opens, and when: P3 to P6, P11, P16 to P18.
+//! What each strategy opens, and when: P3 to P6, P11, P17.
 
-use harness::{Case, connections, fail};
-use pool_benchmark::{Strategy, compare, run};
+use std::time::Duration;
 
-use crate::desk::{
-    Bank, Fate, SQL, dropped_after, expect_count, expect_time, ms, order, pool, said,
-};
+use harness::tasks::ends;
+use harness::{Case, clock, connections, fail, watch};
+use ledger::Log;
+use pool_benchmark::{Report, Strategy, compare};
+
+use crate::bank::{Bank, Fate};
+use crate::desk::{SQL, expect_count, expect_time, ms, order, pool, said};
 
 /// A statement that nobody would guess.
 const ODD: &str = "SELECT 'it''s odd'; -- \n";
@@ -52,13 +55,6 @@ pub(crate) fn hard_cases() -> Vec<Case> {
             .points(0.5)
             .lesson("open-and-closed-load")
             .hints(&["Does one of your requests wait for something that another one holds?"]),
-        Case::new("a_dropped_run_leaves_nothing", "P16", a_dropped_run_leaves_nothing)
-            .title("what is dropped half-way leaves nothing open")
-            .paused()
-            .hard()
-            .points(0.5)
-            .lesson("one-moment-of-release")
-            .hints(&["A `JoinHandle` that is dropped lets its task go on. A `JoinSet` ends it."]),
         Case::new("compares_nine", "P17", compares_nine)
             .title("nine measurements in their order")
             .paused()
@@ -66,13 +62,6 @@ pub(crate) fn hard_cases() -> Vec<Case> {
             .points(0.5)
             .lesson("how-large-is-a-pool")
             .hints(&["The strategy changes slowly, the number of requests quickly."]),
-        Case::new("needs_no_threads", "P18", needs_no_threads)
-            .title("10,000 requests and one thread")
-            .paused()
-            .hard()
-            .points(0.5)
-            .lesson("one-moment-of-release")
-            .hints(&["`spawn`, not `spawn_blocking`, and nothing of `std::thread`."]),
     ]
 }
 
@@ -92,6 +81,17 @@ fn sends_the_statement() {
                 expect_count("ok", report.ok, 9, "all were answered");
             });
         }
+    }
+    for fate in [Fate::Fails, Fate::Breaks] {
+        order(async || {
+            let bank = Bank::new(ms(5), ms(10));
+            bank.fate([2], fate);
+            bank.measure(Strategy::PerRequest, 4).await;
+            let sent = bank.sent();
+            if sent != 4 {
+                fail("4 queries from 4 requests, one of which fails", sent.to_string());
+            }
+        });
     }
 }
 
@@ -128,8 +128,7 @@ fn per_request_opens_one_each() {
 }
 
 fn a_pool_keeps_to_its_max() {
-    for (min, max, count) in [(0, 1, 20), (0, 5, 200), (3, 5, 200), (5, 5, 200), (0, u32::MAX, 20)]
-    {
+    for (min, max, count) in [(0, 1, 20), (0, 5, 200), (3, 5, 200), (5, 5, 200)] {
         order(async || {
             let bank = Bank::new(ms(25), ms(10));
             let report = bank.measure(pool(min, max), count).await;
@@ -165,57 +164,54 @@ fn min_is_opened_beforehand() {
 }
 
 fn all_are_released_together() {
-    for count in [2, 100, 1_000] {
+    for count in [2, 100, 1_000, 10_000] {
         order(async || {
             let bank = Bank::new(ms(20), ms(10));
             let report = bank.measure(Strategy::PerRequest, count).await;
-            let why = format!("{count} connect at once for 20 ms and ask for 10");
+            let why =
+                format!("{count} requests with `PerRequest` connect at once for 20 ms, ask for 10");
             expect_time("makespan", report.makespan, ms(30), &why);
             let peak = bank.exchange.peak_sessions();
             if peak != count {
                 fail(format!("{} at the same time, {why}", connections(count)), peak.to_string());
             }
         });
+    }
+    for (max, count) in [(1_000, 2), (1_000, 100), (1_000, 1_000), (3_000, 3_000)] {
         order(async || {
-            let report = Bank::new(ms(20), ms(10)).measure(pool(0, 1_000), count).await;
-            let why = format!("{count} requests share a pool of 1,000 with none opened");
+            let bank = Bank::new(ms(20), ms(10));
+            let report = bank.measure(pool(0, max), count).await;
             if report.makespan > ms(30) {
+                let strategy = said(pool(0, max));
+                let peak = connections(bank.exchange.peak_sessions());
                 fail(
-                    format!("a `makespan` of 30 ms at most: {why}"),
-                    harness::clock(report.makespan),
+                    format!(
+                        "a `makespan` of 30 ms at most: {count} requests with {strategy}, 20 ms to \
+                         connect, 10 to ask"
+                    ),
+                    format!("{}, and {peak} at most at a time", clock(report.makespan)),
                 );
             }
         });
     }
-}
-
-fn a_dropped_run_leaves_nothing() {
-    for strategy in [Strategy::PerRequest, pool(0, 3), pool(3, 3), pool(2, 8)] {
-        for time in [5, 25, 35, 47] {
-            order(async || {
-                let bank = Bank::new(ms(20), ms(1_000));
-                dropped_after(ms(time), run(bank.clone(), strategy, 20, SQL)).await;
-                let when =
-                    format!("after a `run` with {} was dropped at {time} ms", said(strategy));
-                bank.expect_closed(&when).await;
-                let sent = bank.sent();
-                tokio::time::sleep(ms(5_000)).await;
-                if bank.sent() != sent {
-                    fail(format!("no query {when}"), format!("{} more", bank.sent() - sent));
-                }
-            });
-        }
-    }
+    order(async || {
+        let bank = Bank::new(ms(0), ms(10));
+        bank.fate([1], Fate::Stalls(ms(1_000)));
+        let latency = bank.measure(pool(2, 2), 8).await.latency;
+        let why = "one of 2 connections stalls until 1010 ms, and the other one serves 7 requests by \
+                   70 ms";
+        expect_time("latency.mean", latency.mean, Duration::from_micros(161_250), why);
+    });
 }
 
 fn compares_nine() {
     order(async || {
         let bank = Bank::new(ms(20), ms(10)).expecting(ODD);
-        let reports = harness::tasks::ends("`compare`", compare(bank.clone(), ODD)).await;
+        let reports = ends("`compare`", compare(bank.clone(), ODD)).await;
+        // Of so many requests, a picture would show the last few.
+        watch(&Log::default());
         bank.expect_sound("`compare`");
-        if reports.len() != 9 {
-            fail("nine reports", reports.len().to_string());
-        }
+        expect_nine(&reports, "");
         let strategies = [Strategy::PerRequest, pool(1, 10), pool(5, 50)];
         let counts = [100_u64, 1_000, 10_000];
         for (number, report) in reports.iter().enumerate() {
@@ -239,8 +235,8 @@ fn compares_nine() {
                 let least = ms(10 * count / high);
                 if report.makespan < least || report.makespan > least + ms(40) {
                     fail(
-                        format!("`makespan` from {} to 40 ms more, {why}", harness::clock(least)),
-                        harness::clock(report.makespan),
+                        format!("`makespan` from {} to 40 ms more, {why}", clock(least)),
+                        clock(report.makespan),
                     );
                 }
             }
@@ -251,21 +247,17 @@ fn compares_nine() {
         }
         bank.expect_closed("when `compare` has ended").await;
     });
+    order(async || {
+        let bank = Bank::new(ms(20), ms(10));
+        bank.exchange.go_offline();
+        let reports = ends("`compare`", compare(bank.clone(), SQL)).await;
+        watch(&Log::default());
+        expect_nine(&reports, " of a server that refuses all connections");
+    });
 }
 
-fn needs_no_threads() {
-    for strategy in [Strategy::PerRequest, pool(1, 50)] {
-        order(async || {
-            let bank = Bank::new(ms(20), ms(10));
-            let report = bank.measure(strategy, 10_000).await;
-            expect_count("ok", report.ok, 10_000, &format!("with {}", said(strategy)));
-            let threads = bank.threads();
-            if threads != 1 {
-                fail(
-                    "all requests on the one thread of this runtime",
-                    format!("{threads} threads"),
-                );
-            }
-        });
+fn expect_nine(reports: &[Report], of: &str) {
+    if reports.len() != 9 {
+        fail(format!("nine reports{of}"), reports.len().to_string());
     }
 }
