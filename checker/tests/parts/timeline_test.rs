@@ -124,3 +124,9 @@ fn many_connections_are_cut_to_those_that_matter() {
     assert!(picture.contains("conn 12"), "{picture}");
     assert!(picture.contains("4 connections"), "{picture}");
 }
+
+#[test]
+fn a_connection_with_a_long_number_keeps_it() {
+    let picture = draw(&[opened(0, 11_217), opened(5, 11_218)].concat(), 100);
+    assert!(picture.contains("conn 11217") && picture.contains("conn 11218"), "{picture}");
+}

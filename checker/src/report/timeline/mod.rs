@@ -28,8 +28,9 @@ const REMARKS: usize = 20;
 pub fn draw(events: &[Event], width: usize) -> String {
     let drawn = worth_drawing(events);
     let Some(last) = drawn.last() else { return String::new() };
-    let names = drawn.iter().map(|event| event.thread.chars().count()).max().unwrap_or_default();
-    let label = names.clamp("conn 100".len(), 16) + 2;
+    let conn = |event: &Event| event.what.conn().map_or(0, |conn| conn.to_string().len());
+    let names = drawn.iter().map(|event| event.thread.chars().count().max(conn(event))).max();
+    let label = names.unwrap_or_default().clamp("conn 100".len(), 16) + 2;
     let area = width.saturating_sub(label + REMARKS).max(24);
     let skipped = skipped(&drawn, (area - TAIL) / STEPS.0);
     let columns = columns(&drawn, skipped, area);

@@ -34,7 +34,10 @@ fn figures_are_exact() {
             let service: Duration = ms(millis);
             let report = Bank::new(ms(40), service).measure(pool(max, max), count).await;
             let rounds = u32::try_from(count).unwrap_or(u32::MAX).div_ceil(max);
-            let why = format!("{count} requests over {max} connections, {millis} ms each");
+            let why = format!(
+                "{count} requests over {}, {millis} ms each",
+                harness::connections(max as usize)
+            );
             expect_count("ok", report.ok, count as u64, &why);
             expect_time("makespan", report.makespan, service * rounds, &why);
             expect_time("latency.max", report.latency.max, service * rounds, &why);
