@@ -7,8 +7,11 @@ use std::time::Duration;
 use shuttle::scheduler::{RandomScheduler, Schedule, Scheduler, Task, TaskId};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
+use crate::place::Place;
+use crate::script::Script;
 use crate::state::Phase;
-use crate::world::World;
+use crate::telling::{self, Step};
+use crate::world::{Schedules, World};
 use crate::{graph, local, unwind, world};
 
 /// Memory that a simulated thread never touches costs nothing, so this is generous.
@@ -44,10 +47,30 @@ pub fn explore(
     on_stuck: impl Fn(Vec<String>) + Send + Sync + 'static,
     body: impl Fn() + Send + Sync + 'static,
 ) -> u64 {
+    let seeds = Schedules::Seeds { first: first_seed, count: schedules };
+    explore_as(Plan { schedules: seeds, told: None }, on_stuck, body)
+}
+
+/// How a body is run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Under which schedules.
+    pub schedules: Schedules,
+    /// That each is told in [`steps`]: then this says how many events of its own the caller has seen
+    /// so far. It is called within the simulation, and must not wait.
+    pub told: Option<fn() -> usize>,
+}
+
+/// As [`explore`], as the plan says.
+pub fn explore_as(
+    plan: Plan,
+    on_stuck: impl Fn(Vec<String>) + Send + Sync + 'static,
+    body: impl Fn() + Send + Sync + 'static,
+) -> u64 {
     assert!(!world::inside(), "explore is called within a simulated schedule");
     keep_panic_hook();
-    let world = World::new(Box::new(on_stuck));
-    let turns = Turns { world: Arc::clone(&world), first_seed, schedules };
+    let world = World::new(plan.told, Box::new(on_stuck));
+    let turns = Turns { world: Arc::clone(&world), schedules: plan.schedules };
     let body = Arc::new(body);
     // A schedule may leave its OS thread unfit for more: so it is never the caller's.
     while !std::thread::scope(|scope| {
@@ -86,6 +109,27 @@ pub fn woken_early() -> Option<String> {
 /// The virtual time since the schedule's start. Any OS thread may ask.
 pub fn now() -> Duration {
     World::any().map(|world| world.lock().now).unwrap_or_default()
+}
+
+/// What the simulated threads have done in this schedule, its last 2,000 operations, if its
+/// [plan](Plan::told) asked for it. `is_told` says whose code is told of in full: of the rest, only
+/// what keeps a thread from going on, and how threads begin. Any OS thread may ask.
+pub fn steps(is_told: &dyn Fn(Place) -> bool) -> Vec<Step> {
+    World::any().map(|world| telling::steps(&world.lock(), is_told)).unwrap_or_default()
+}
+
+/// The script by which this schedule goes once more as it went so far; `None` if it is too long to
+/// tell. Any OS thread may ask.
+pub fn script() -> Option<Script> {
+    World::any()?.lock().decided.script()
+}
+
+/// Leaves the running schedule where it stands, as its end would, and goes on with the next one.
+///
+/// # Panics
+/// Outside a simulated thread.
+pub fn give_up() -> ! {
+    world::leave()
 }
 
 /// How text speaks of the simulated thread that asks: `main`, `thread A`; `None` on an OS thread
@@ -135,14 +179,13 @@ struct Unfit;
 #[derive(Clone)]
 struct Turns {
     world: Arc<World>,
-    first_seed: u64,
-    schedules: u64,
+    schedules: Schedules,
 }
 
 impl Scheduler for Turns {
     fn new_execution(&mut self) -> Option<Schedule> {
         local::forget_all();
-        self.world.begin(self.first_seed, self.schedules).map(Schedule::new)
+        self.world.begin(&self.schedules).map(Schedule::new)
     }
 
     fn next_task(&mut self, _: &[&Task], _: Option<TaskId>, _: bool) -> Option<TaskId> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::did::Did;
 use crate::place::Place;
 use crate::reason::{Guarded, Mode, On, Wake};
 use crate::slot::Slot;
@@ -31,8 +32,9 @@ impl Gate {
             wait::point(at);
         }
         let blocked = world::with(|state| {
-            let gate = self.slot.index(state.epoch, &mut state.gates);
+            let gate = self.index(state, at);
             if state.take_gate(gate, mode, at) {
+                state.tell(at, |_| self.took(gate, mode));
                 return None;
             }
             let me = state.current;
@@ -42,8 +44,12 @@ impl Gate {
         let Some(Some(gate)) = blocked else { return true };
         loop {
             let wake = wait::block(On::Gate { gate, mode, what: self.what }, at, deadline);
-            if let Some(Some(taken)) = world::with(|state| state.back_at_gate(gate, mode, at, wake))
-            {
+            let taken = world::with(|state| {
+                let taken = state.back_at_gate(gate, mode, at, wake)?;
+                state.tell(at, |_| if taken { self.took(gate, mode) } else { Did::TimeUp });
+                Some(taken)
+            });
+            if let Some(taken) = taken.flatten() {
                 return taken;
             }
         }
@@ -53,8 +59,13 @@ impl Gate {
     pub fn try_lock(&self, mode: Mode, at: Place) -> bool {
         wait::point(at);
         world::with(|state| {
-            let gate = self.slot.index(state.epoch, &mut state.gates);
-            state.take_gate(gate, mode, at)
+            let gate = self.index(state, at);
+            let taken = state.take_gate(gate, mode, at);
+            state.tell(at, |state| {
+                let held = || Did::SawHeld { gate, by: state.holder(gate) };
+                if taken { self.took(gate, mode) } else { held() }
+            });
+            taken
         })
         .unwrap_or(true)
     }
@@ -62,22 +73,29 @@ impl Gate {
     /// Gives it back and wakes all who wait, who compete for it again.
     pub fn unlock(&self, mode: Mode) {
         point_while_held();
-        self.release(mode, State::refresh);
+        self.release(mode, |state, gate, at| {
+            state.refresh(gate);
+            state.tell(at, |_| Did::GaveBack { gate });
+        });
     }
 
     /// Gives it back to the one who waits longest, if somebody waits.
     pub fn unlock_fair(&self, mode: Mode) {
         point_while_held();
-        self.release(mode, State::hand_over);
+        self.release(mode, |state, gate, at| {
+            state.hand_over(gate);
+            state.tell(at, |_| Did::GaveBack { gate });
+        });
     }
 
     /// Holds it in another mode from now on, which needs no waiting.
     pub fn downgrade(&self, from: Mode, to: Mode, at: Place) {
         point_while_held();
-        self.release(from, |state, gate| {
+        self.release(from, |state, gate, _| {
             let me = state.current;
             state.gates[gate].take(to, me, at);
             state.refresh(gate);
+            state.tell(at, |_| Did::Downgraded { gate });
         });
     }
 
@@ -85,7 +103,7 @@ impl Gate {
     pub fn is_held(&self, for_writing: bool, at: Place) -> bool {
         wait::point(at);
         world::with(|state| {
-            let gate = self.slot.index(state.epoch, &mut state.gates);
+            let gate = self.index(state, at);
             let gate = &state.gates[gate];
             let read = gate.upgradable.is_some() || !gate.readers.is_empty();
             gate.writer.is_some() || (read && !for_writing)
@@ -99,13 +117,26 @@ impl Gate {
         Held(self)
     }
 
-    fn release(&self, mode: Mode, then: impl FnOnce(&mut State, usize)) {
+    /// Gives it back and goes on as `then` says, which hears the gate's number and where it was taken.
+    fn release(&self, mode: Mode, then: impl FnOnce(&mut State, usize, Place)) {
         world::with(|state| {
             let gate = self.slot.index(state.epoch, &mut state.gates);
             let me = state.current;
-            state.gates[gate].give_back(mode, me);
-            then(state, gate);
+            let hold = state.gates[gate].give_back(mode, me);
+            let at = hold.map_or(state.me().at, |hold| hold.at);
+            then(state, gate, at);
         });
+    }
+
+    fn took(&self, gate: usize, mode: Mode) -> Did {
+        Did::Took { gate, mode, what: self.what }
+    }
+
+    /// Its number in this schedule, whoever meets it first at `at`.
+    fn index(&self, state: &mut State, at: Place) -> usize {
+        let gate = self.slot.index(state.epoch, &mut state.gates);
+        state.gates[gate].home.get_or_insert((self.what, at));
+        gate
     }
 }
 

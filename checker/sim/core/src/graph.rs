@@ -143,7 +143,7 @@ impl Waiting<'_> {
 }
 
 /// A place as `src/lib.rs:41`.
-struct Spot(Place);
+pub(crate) struct Spot(pub(crate) Place);
 
 impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,7 +164,7 @@ impl fmt::Display for Until {
 }
 
 /// A moment as `20 ms`, `1.25 ms` or `30 s`.
-struct Time(Duration);
+pub(crate) struct Time(pub(crate) Duration);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -27,6 +27,7 @@
 //!
 //! All but [`explore`] and the questions beside it is for the two stand-ins.
 
+mod did;
 mod explore;
 mod gate;
 mod graph;
@@ -38,16 +39,22 @@ mod queue;
 mod random;
 pub mod raw;
 mod reason;
+mod script;
 mod slot;
 mod state;
+mod story;
 pub mod task;
+mod telling;
 mod thing;
 mod turn;
 mod unwind;
 mod wait;
 mod world;
 
-pub use explore::{current_thread, explore, now, schedules_run, seed, waiting, woken_early};
+pub use explore::{
+    Plan, current_thread, explore, explore_as, give_up, now, schedules_run, script, seed, steps,
+    waiting, woken_early,
+};
 pub use gate::{Gate, Held};
 pub use instant::{Instant, deadline_in};
 pub use local::{AccessError, LocalKey};
@@ -55,5 +62,9 @@ pub use once::{Once, Progress};
 pub use place::TaskId;
 pub use queue::Queue;
 pub use reason::{Event, Guarded, Mode, Wake};
+pub use script::{Script, Turn};
+pub use story::tell;
+pub use telling::{Step, Thing};
 pub use unwind::{catch_unwind, panicking, resume_unwind};
 pub use wait::{point, point_in_drop, sleep, yield_now};
+pub use world::Schedules;

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::place::Place;
+use crate::did::Did;
+use crate::place::{Place, TaskId};
 use crate::reason::{Event, On, Wake};
 use crate::slot::Slot;
+use crate::state::State;
 use crate::wait;
 use crate::world;
 
@@ -39,12 +41,22 @@ impl Queue {
 
     /// Waits for the event, after [`enter`](Self::enter).
     pub fn wait(&self, event: Event, at: Place, deadline: Option<Duration>) -> Wake {
+        self.settle(event, at);
         self.after(event, at, wait::block(On::Event(event), at, deadline))
     }
 
     /// As [`wait`](Self::wait), and [`Woken`](Wake::Woken) without a reason now and then.
     pub fn wait_loosely(&self, event: Event, at: Place, deadline: Option<Duration>) -> Wake {
+        self.settle(event, at);
         self.after(event, at, wait::block_loosely(On::Event(event), at, deadline))
+    }
+
+    /// Remembers where somebody waited here first.
+    fn settle(&self, event: Event, at: Place) {
+        world::with(|state| {
+            let queue = self.0.index(state.epoch, &mut state.queues);
+            state.queues[queue].home.get_or_insert((event, at));
+        });
     }
 
     /// The caller does not stand in the queue any more.
@@ -53,6 +65,7 @@ impl Queue {
             let me = state.current;
             let queue = self.0.index(state.epoch, &mut state.queues);
             state.queues[queue].waiters.retain(|waiter| *waiter != me);
+            state.tell_wake(wake, at);
             if event == Event::Notification {
                 state.me().relock = Some(at);
             }
@@ -66,31 +79,54 @@ impl Queue {
         self.wait(event, at, deadline)
     }
 
-    /// Wakes one of those who wait, any of them; false if nobody waits.
-    pub fn wake_one(&self) -> bool {
+    /// A notification, which begins with a scheduling point: wakes one of those who wait, any of
+    /// them; false if nobody waits.
+    pub fn notify_one(&self, at: Place) -> bool {
+        wait::point(at);
         world::with(|state| {
-            let queue = self.0.index(state.epoch, &mut state.queues);
-            while !state.queues[queue].waiters.is_empty() {
-                let index = state.below(state.queues[queue].waiters.len());
-                let task = state.queues[queue].waiters.swap_remove(index);
-                // One whose time has run out in this very instant is past waking.
-                if state.wake(task) {
-                    return true;
-                }
-            }
-            false
+            let woken = self.wake_one(state);
+            state.tell(at, |_| Did::Notified { woken: woken.into_iter().collect() });
+            woken.is_some()
         })
         .unwrap_or(false)
     }
 
-    /// Wakes all who wait; tells how many.
-    pub fn wake_all(&self) -> usize {
+    /// A notification, which begins with a scheduling point: wakes all who wait; tells how many.
+    pub fn notify_all(&self, at: Place) -> usize {
+        wait::point(at);
         world::with(|state| {
             let queue = self.0.index(state.epoch, &mut state.queues);
             let waiters = std::mem::take(&mut state.queues[queue].waiters);
-            waiters.into_iter().filter(|task| state.wake(*task)).count()
+            let woken: Vec<TaskId> = waiters.into_iter().filter(|task| state.wake(*task)).collect();
+            let count = woken.len();
+            state.tell(at, |_| Did::Notified { woken });
+            count
         })
         .unwrap_or(0)
+    }
+
+    fn wake_one(&self, state: &mut State) -> Option<TaskId> {
+        let queue = self.0.index(state.epoch, &mut state.queues);
+        while !state.queues[queue].waiters.is_empty() {
+            let index = state.draw(state.queues[queue].waiters.len(), 0);
+            let task = state.queues[queue].waiters.swap_remove(index);
+            // One whose time has run out in this very instant is past waking.
+            if state.wake(task) {
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    /// Wakes all who wait, who look for themselves what has happened.
+    pub fn wake_all(&self) {
+        world::with(|state| {
+            let queue = self.0.index(state.epoch, &mut state.queues);
+            let waiters = std::mem::take(&mut state.queues[queue].waiters);
+            for task in waiters {
+                state.wake(task);
+            }
+        });
     }
 }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::did::Story;
 use crate::place::{MAIN, Place, TaskId};
 use crate::random::Random;
 use crate::reason::{On, Wait, Wake};
+use crate::script::{Decided, Followed};
 use crate::thing::{GateState, QueueState};
 
 /// Schedules are told apart over the whole process, so that a `static` lock knows when what it
@@ -40,6 +42,8 @@ pub(crate) struct Task {
     pub(crate) state: TaskState,
     pub(crate) wait: Option<Wait>,
     pub(crate) outcome: Wake,
+    /// Who ended its last wait; `None`: nobody, or its time.
+    pub(crate) woken_by: Option<TaskId>,
     /// Whether `unpark` came before `park`.
     pub(crate) token: bool,
     pub(crate) joiners: Vec<TaskId>,
@@ -73,11 +77,17 @@ pub(crate) struct State {
     pub(crate) any_unwinding: bool,
     /// The last wait that ended without a reason: whose, where, and when it ended.
     pub(crate) last_early: Option<(TaskId, Place, Duration)>,
+    /// What its tasks did, if that was asked for.
+    pub(crate) story: Option<Story>,
     /// Those that can run.
     pub(crate) ready: Vec<TaskId>,
     /// Whose turn it is, between the decision and Shuttle's switch.
     pub(crate) chosen: Option<TaskId>,
     pub(crate) random: Random,
+    /// Whose turn it was to be, if that was said beforehand.
+    pub(crate) script: Option<Followed>,
+    /// Whose turn it was.
+    pub(crate) decided: Decided,
 }
 
 impl State {
@@ -93,13 +103,17 @@ impl State {
             queues: Vec::new(),
             any_unwinding: false,
             last_early: None,
+            story: None,
             ready: Vec::new(),
             chosen: None,
             random: Random::new(0),
+            script: None,
+            decided: Decided::default(),
         }
     }
 
-    pub(crate) fn begin(&mut self, seed: u64) {
+    /// A new schedule begins: as its seed decides, or as the script says.
+    pub(crate) fn begin(&mut self, seed: u64, script: Option<Followed>) {
         self.epoch = EPOCHS.fetch_add(1, Ordering::Relaxed);
         self.seed = Some(seed);
         self.now = Duration::ZERO;
@@ -110,9 +124,14 @@ impl State {
         self.queues.clear();
         self.any_unwinding = false;
         self.last_early = None;
+        if let Some(story) = &mut self.story {
+            story.moments.clear();
+        }
         self.ready.clear();
         self.chosen = None;
         self.random = Random::new(seed);
+        self.script = script;
+        self.decided.clear();
         self.add_task(MAIN, Some("main".into()), Location::caller());
     }
 
@@ -125,6 +144,7 @@ impl State {
             state: TaskState::Ready,
             wait: None,
             outcome: Wake::Woken,
+            woken_by: None,
             token: false,
             joiners: Vec::new(),
             quiet: false,
@@ -178,7 +198,8 @@ impl State {
 
     /// Wakes a task that waits; false if it does not wait any more.
     pub(crate) fn wake(&mut self, id: TaskId) -> bool {
-        self.end_block(id, Wake::Woken)
+        let me = self.current;
+        self.end_block(id, Wake::Woken, Some(me))
     }
 
     /// A task that was woken for something which is gone again waits on, if it has not run since.
@@ -190,13 +211,14 @@ impl State {
         }
     }
 
-    pub(crate) fn end_block(&mut self, id: TaskId, outcome: Wake) -> bool {
+    pub(crate) fn end_block(&mut self, id: TaskId, outcome: Wake, by: Option<TaskId>) -> bool {
         let task = self.task(id);
         if task.state != TaskState::Blocked {
             return false;
         }
         task.state = TaskState::Ready;
         task.outcome = outcome;
+        task.woken_by = by;
         self.make_ready(id);
         true
     }

@@ -4,6 +4,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::did::Did;
 use crate::local;
 use crate::place::{MAIN, Place, TaskId};
 use crate::reason::On;
@@ -66,6 +67,7 @@ fn begin(name: Option<String>, at: Place, start: impl FnOnce() -> usize) -> Hand
     let name: Option<Arc<str>> = name.map(Into::into);
     let epoch = world::with(|state| {
         state.add_task(id, name.clone(), at);
+        state.tell(at, |_| Did::Spawned(id));
         state.epoch
     });
     Handle { epoch: epoch.unwrap_or_default(), id, name }
@@ -86,7 +88,8 @@ pub fn current() -> Handle {
 pub fn park(at: Place, deadline: Option<Duration>) {
     wait::point(at);
     if world::with(|state| std::mem::take(&mut state.me().token)) != Some(true) {
-        wait::block_loosely(On::Unpark, at, deadline);
+        let wake = wait::block_loosely(On::Unpark, at, deadline);
+        world::with(|state| state.tell_wake(wake, at));
     }
 }
 
@@ -107,9 +110,11 @@ impl Handle {
         wait::point(at);
         self.with(|state, id| {
             let parked = state.task(id).wait.as_ref().is_some_and(|wait| wait.on == On::Unpark);
-            if !(parked && state.wake(id)) {
+            let waited = parked && state.wake(id);
+            if !waited {
                 state.task(id).token = true;
             }
+            state.tell(at, |_| Did::Unparked { task: id, waited });
         });
     }
 
@@ -129,6 +134,7 @@ impl Handle {
             });
             wait::block(On::End(self.id), at, None);
         }
+        self.with(|state, id| state.tell(at, |_| Did::Joined(id)));
     }
 
     fn ended(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What can be held or waited for, and by whom it is: plain data.
 
 use crate::place::{Place, TaskId};
-use crate::reason::Mode;
+use crate::reason::{Event, Guarded, Mode};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hold {
@@ -16,6 +16,8 @@ pub(crate) struct GateState {
     pub(crate) upgradable: Option<Hold>,
     pub(crate) readers: Vec<Hold>,
     pub(crate) waiters: Vec<(TaskId, Mode)>,
+    /// What it guards, and where it was met first: so it is told from others.
+    pub(crate) home: Option<(Guarded, Place)>,
 }
 
 /// Those who wait for one kind of event.
@@ -24,6 +26,8 @@ pub(crate) struct QueueState {
     pub(crate) waiters: Vec<TaskId>,
     /// What the waiters have in common: the mutex of a condition variable.
     pub(crate) with: usize,
+    /// What is waited for there, and where somebody waited first.
+    pub(crate) home: Option<(Event, Place)>,
 }
 
 impl GateState {
@@ -63,16 +67,21 @@ impl GateState {
         }
     }
 
-    /// Gives back what is held in `mode`; nothing, if an earlier schedule took it.
-    pub(crate) fn give_back(&mut self, mode: Mode, me: TaskId) {
+    /// All who hold it.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.writer.iter().chain(&self.upgradable).chain(&self.readers)
+    }
+
+    /// Gives back what is held in `mode`, and tells what that was; nothing, if an earlier schedule
+    /// took it.
+    pub(crate) fn give_back(&mut self, mode: Mode, me: TaskId) -> Option<Hold> {
         match mode {
-            Mode::Exclusive | Mode::Upgrade => self.writer = None,
-            Mode::Upgradable => self.upgradable = None,
+            Mode::Exclusive | Mode::Upgrade => self.writer.take(),
+            Mode::Upgradable => self.upgradable.take(),
             Mode::Shared | Mode::Recursive => {
                 let mine = self.readers.iter().rposition(|hold| hold.task == me);
-                if let Some(index) = mine.or_else(|| self.readers.len().checked_sub(1)) {
-                    self.readers.remove(index);
-                }
+                let index = mine.or_else(|| self.readers.len().checked_sub(1));
+                index.map(|index| self.readers.remove(index))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Whose turn it is, and which waits end without a reason: what the seed decides.
+//! Whose turn it is, and which waits end without a reason: what the seed decides, or a script.
 
 use std::time::Duration;
 
@@ -29,17 +29,34 @@ impl State {
                     let deadline = task.wait.as_ref().and_then(|wait| wait.deadline);
                     let is_late = deadline.is_some_and(|deadline| deadline <= earliest);
                     let why = if is_late { Wake::TimedOut } else { Wake::Woken };
-                    if self.end_block(TaskId(id), why) && !is_late {
+                    if self.end_block(TaskId(id), why, None) && !is_late {
                         self.note_early(TaskId(id));
                     }
                 }
             }
         }
         let before = self.current;
-        let index = self.random.below(self.ready.len());
-        self.current = self.ready[index];
+        let could_go_on = self.can_run(before.0);
+        self.current = self.next_in_script().unwrap_or_else(|| {
+            let index = self.random.below(self.ready.len());
+            self.ready[index]
+        });
+        self.decided.turn(self.current.0, could_go_on);
         self.chosen = (self.current != before).then_some(self.current);
         Some(self.current)
+    }
+
+    /// Who has the turn by the script, if there is one.
+    fn next_in_script(&mut self) -> Option<TaskId> {
+        let mut script = self.script.take()?;
+        let next = script.turn(|task| self.can_run(task)).map(TaskId);
+        self.script = Some(script);
+        let goes_on = || Some(self.current).filter(|task| self.can_run(task.0));
+        next.or_else(goes_on).or_else(|| self.ready.iter().copied().min())
+    }
+
+    fn can_run(&self, task: usize) -> bool {
+        self.tasks.get(task).is_some_and(|task| task.state == TaskState::Ready)
     }
 
     /// Shuttle asks who runs next; `None` ends the schedule.
@@ -62,16 +79,16 @@ impl State {
     /// reason.
     pub(crate) fn may_wake_early(&mut self) {
         let is_loose = self.seed.is_some_and(|seed| seed % LOOSE == LOOSE - 1);
-        if !is_loose || self.me().state != TaskState::Blocked || self.below(EARLY) > 0 {
+        if !is_loose || self.me().state != TaskState::Blocked || self.draw(EARLY, EARLY - 1) > 0 {
             return;
         }
         let me = self.current;
-        if self.below(2) == 0 {
+        if self.draw(2, 0) == 0 {
             self.note_early(me);
-            self.wake(me);
+            self.end_block(me, Wake::Woken, None);
             return;
         }
-        let span = Duration::from_micros(1 + self.below(SOON) as u64);
+        let span = Duration::from_micros(1 + self.draw(SOON, 0) as u64);
         let early = self.now + span;
         if let Some(wait) = &mut self.me().wait {
             wait.early = Some(early);
@@ -82,8 +99,17 @@ impl State {
         self.last_early = Some((id, self.tasks[id.0].at, self.now));
     }
 
-    /// A number below `n` that depends on the schedule's seed.
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        self.random.below(n)
+    /// A number below `n` that the schedule's seed decides, or the script; `plain`, where that has
+    /// come to its end.
+    pub(crate) fn draw(&mut self, n: usize, plain: usize) -> usize {
+        if n == 1 {
+            return 0;
+        }
+        let value = match &mut self.script {
+            Some(script) => script.draw(n).unwrap_or(plain),
+            None => self.random.below(n),
+        };
+        self.decided.draw(value);
+        value
     }
 }

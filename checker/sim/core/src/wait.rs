@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::did::Did;
 use crate::place::Place;
 use crate::reason::{On, Wake};
 use crate::state::State;
@@ -46,6 +47,7 @@ pub fn yield_now(at: Place) {
         let since = *task.yielding_since.get_or_insert(now);
         let pause = pause(now, since, 20, Duration::from_micros(10));
         state.begin_wait(On::Turn, at, Some(now + pause));
+        state.tell(at, |_| Did::GaveWay);
     });
     world::with(State::end_wait);
 }
@@ -88,6 +90,7 @@ fn block_as(on: On, at: Place, deadline: Option<Duration>, is_loose: bool) -> Wa
             task.yielding_since = None;
         }
         state.begin_wait(on, at, deadline);
+        state.tell_wait(on, at);
         if is_loose {
             state.may_wake_early();
         }

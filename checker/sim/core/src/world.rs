@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::did::Story;
 use crate::graph;
+use crate::script::{Followed, Script};
 use crate::state::{Phase, State};
 
 thread_local! {
@@ -16,6 +18,41 @@ thread_local! {
 
 /// The world that was made last: what other OS threads ask about.
 static LATEST: Mutex<Option<Arc<World>>> = Mutex::new(None);
+
+/// Which schedules are run.
+#[derive(Clone, Debug)]
+pub enum Schedules {
+    /// So many, the first under this seed and each other one under the next.
+    Seeds {
+        /// The first one's seed.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
+    /// One for each script, all under one seed, which decides nothing then but in which of them waits
+    /// may end early.
+    Scripts {
+        /// The seed.
+        seed: u64,
+        /// The scripts.
+        scripts: Arc<[Script]>,
+    },
+}
+
+impl Schedules {
+    /// The seed of schedule `number`, and its script if it has one.
+    fn get(&self, number: u64) -> Option<(u64, Option<Script>)> {
+        match self {
+            Self::Seeds { first, count } => {
+                (number < *count).then(|| (first.wrapping_add(number), None))
+            }
+            Self::Scripts { seed, scripts } => {
+                let script = scripts.get(usize::try_from(number).ok()?)?;
+                Some((*seed, Some(script.clone())))
+            }
+        }
+    }
+}
 
 /// One call of [`explore`](crate::explore): the running schedule and what outlives it.
 pub(crate) struct World {
@@ -27,9 +64,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(on_stuck: Box<dyn Fn(Vec<String>) + Send + Sync>) -> Arc<Self> {
+    pub(crate) fn new(
+        told: Option<fn() -> usize>,
+        on_stuck: Box<dyn Fn(Vec<String>) + Send + Sync>,
+    ) -> Arc<Self> {
+        let mut state = State::new();
+        state.story = told.map(Story::new);
         let world = Arc::new(Self {
-            state: Mutex::new(State::new()),
+            state: Mutex::new(state),
             on_stuck,
             failure: Mutex::new(None),
             stop: AtomicBool::new(false),
@@ -43,18 +85,17 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins the next schedule of `schedules` and tells its seed; `None` when all have been run.
-    pub(crate) fn begin(&self, first_seed: u64, schedules: u64) -> Option<u64> {
+    /// Begins the next schedule and tells its seed; `None` when all have been run.
+    pub(crate) fn begin(&self, schedules: &Schedules) -> Option<u64> {
         let number = self.begun.load(Ordering::SeqCst);
         if self.stop.load(Ordering::SeqCst) {
             return None;
         }
-        if number == schedules {
+        let Some((seed, script)) = schedules.get(number) else {
             self.lock().seed = None;
             return None;
-        }
-        let seed = first_seed.wrapping_add(number);
-        self.lock().begin(seed);
+        };
+        self.lock().begin(seed, script.map(Followed::new));
         self.begun.store(number + 1, Ordering::SeqCst);
         Some(seed)
     }
@@ -140,16 +181,22 @@ pub(crate) fn decide(prepare: impl FnOnce(&mut State)) -> Option<bool> {
     Some(decided.unwrap_or_else(|lines| stuck(lines)))
 }
 
+/// Leaves the running schedule for good, and goes on with the next one.
+pub(crate) fn leave() -> ! {
+    World::here().expect("only a simulated thread leaves a schedule").lock().phase = Phase::Over;
+    loop {
+        // The scheduler ends the schedule at once: this never comes back.
+        switch();
+    }
+}
+
 fn stuck(lines: Vec<String>) -> ! {
     let world = World::here().expect("only a simulated thread gets stuck");
     // What `on_stuck` does is not simulated any more.
     world.lock().phase = Phase::Over;
     let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (world.on_stuck)(lines)));
     world.stop(told.err());
-    loop {
-        // The scheduler ends the schedule at once: this never comes back.
-        switch();
-    }
+    leave()
 }
 
 fn switch() {

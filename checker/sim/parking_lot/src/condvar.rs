@@ -32,14 +32,12 @@ impl Condvar {
 
     #[track_caller]
     pub fn notify_one(&self) -> bool {
-        sim::point(Location::caller());
-        self.waiters.wake_one()
+        self.waiters.notify_one(Location::caller())
     }
 
     #[track_caller]
     pub fn notify_all(&self) -> usize {
-        sim::point(Location::caller());
-        self.waiters.wake_all()
+        self.waiters.notify_all(Location::caller())
     }
 
     #[track_caller]

@@ -17,6 +17,19 @@ pub fn fence(order: Ordering) {
 
 pub use ::std::sync::atomic::compiler_fence;
 
+/// Tells of a comparison, after which `new` was written or nothing.
+fn compared<T: fmt::Debug>(
+    at: &'static Location<'static>,
+    done: Result<T, T>,
+    new: T,
+) -> Result<T, T> {
+    sim::tell(at, || match &done {
+        Ok(before) => format!("read {before:?} and wrote {new:?}"),
+        Err(now) => format!("read {now:?} and did not write {new:?}"),
+    });
+    done
+}
+
 /// What all of them have.
 macro_rules! common {
     ($name:ident $(<$p:ident>)?, $t:ty) => {
@@ -47,20 +60,26 @@ macro_rules! common {
 
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $t {
-                sim::point(Location::caller());
-                self.real.load(order)
+                let at = Location::caller();
+                sim::point(at);
+                let read = self.real.load(order);
+                sim::tell(at, || format!("read {read:?}"));
+                read
             }
 
             #[track_caller]
             pub fn store(&self, val: $t, order: Ordering) {
-                sim::point(Location::caller());
+                let at = Location::caller();
+                sim::point(at);
                 self.real.store(val, order);
+                sim::tell(at, || format!("wrote {val:?}"));
             }
 
             #[track_caller]
             pub fn swap(&self, val: $t, order: Ordering) -> $t {
-                sim::point(Location::caller());
-                self.real.swap(val, order)
+                let at = Location::caller();
+                sim::point(at);
+                self.changed(at, self.real.swap(val, order))
             }
 
             #[deprecated(
@@ -69,9 +88,8 @@ macro_rules! common {
             )]
             #[track_caller]
             pub fn compare_and_swap(&self, current: $t, new: $t, order: Ordering) -> $t {
-                sim::point(Location::caller());
-                #[expect(deprecated, reason = "so it is in `std`")]
-                self.real.compare_and_swap(current, new, order)
+                let done = self.compare_exchange(current, new, order, Ordering::SeqCst);
+                done.unwrap_or_else(|now| now)
             }
 
             #[track_caller]
@@ -82,8 +100,10 @@ macro_rules! common {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$t, $t> {
-                sim::point(Location::caller());
-                self.real.compare_exchange(current, new, success, failure)
+                let at = Location::caller();
+                sim::point(at);
+                let done = self.real.compare_exchange(current, new, success, failure);
+                compared(at, done, new)
             }
 
             #[track_caller]
@@ -94,8 +114,18 @@ macro_rules! common {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$t, $t> {
-                sim::point(Location::caller());
-                self.real.compare_exchange_weak(current, new, success, failure)
+                let at = Location::caller();
+                sim::point(at);
+                let done = self.real.compare_exchange_weak(current, new, success, failure);
+                compared(at, done, new)
+            }
+
+            /// Tells of an operation that read `before` and has written.
+            fn changed(&self, at: &'static Location<'static>, before: $t) -> $t {
+                sim::tell(at, || {
+                    format!("read {before:?} and wrote {:?}", self.real.load(Ordering::SeqCst))
+                });
+                before
             }
 
             #[track_caller]
@@ -162,8 +192,9 @@ macro_rules! fetch {
         $(
             #[track_caller]
             pub fn $op(&self, val: $operand, order: Ordering) -> $t {
-                sim::point(Location::caller());
-                self.real.$op(val, order)
+                let at = Location::caller();
+                sim::point(at);
+                self.changed(at, self.real.$op(val, order))
             }
         )*
     };
@@ -207,8 +238,9 @@ impl AtomicBool {
 
     #[track_caller]
     pub fn fetch_not(&self, order: Ordering) -> bool {
-        sim::point(Location::caller());
-        self.real.fetch_not(order)
+        let at = Location::caller();
+        sim::point(at);
+        self.changed(at, self.real.fetch_not(order))
     }
 }
 

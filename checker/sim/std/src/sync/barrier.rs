@@ -48,6 +48,7 @@ impl Barrier {
                 count.generation += 1;
             });
             self.waiters.wake_all();
+            sim::tell(at, || format!("was the last of {} to come to the barrier", self.of));
             return BarrierWaitResult(true);
         }
         while self.with(|count| count.generation) == generation {

@@ -101,14 +101,12 @@ impl Condvar {
 
     #[track_caller]
     pub fn notify_one(&self) {
-        sim::point(Location::caller());
-        self.waiters.wake_one();
+        self.waiters.notify_one(Location::caller());
     }
 
     #[track_caller]
     pub fn notify_all(&self) {
-        sim::point(Location::caller());
-        self.waiters.wake_all();
+        self.waiters.notify_all(Location::caller());
     }
 
     /// Waits for a notification, or for nothing at all; true if the deadline came first.

@@ -52,6 +52,7 @@ impl<T> Channel<T> {
     }
 
     /// Puts a message in, if there is room and somebody to take it.
+    #[track_caller]
     fn try_send(&self, message: T, hand_over: bool) -> Result<u64, TrySendError<T>> {
         let number = self.with(|state| {
             let room = match state.room {
@@ -68,9 +69,19 @@ impl<T> Channel<T> {
             state.sent += 1;
             state.messages.push_back((state.sent, message));
             Ok(state.sent)
-        })?;
-        self.receiver.wake_all();
-        Ok(number)
+        });
+        if number.is_ok() {
+            self.receiver.wake_all();
+        }
+        sim::tell(Location::caller(), || {
+            let what = match &number {
+                Ok(_) => "sent a message",
+                Err(TrySendError::Full(_)) => "saw that the channel has no room",
+                Err(TrySendError::Disconnected(_)) => "saw that the channel's receiver is gone",
+            };
+            what.to_owned()
+        });
+        number
     }
 
     #[track_caller]
@@ -103,14 +114,25 @@ impl<T> Channel<T> {
         }
     }
 
+    #[track_caller]
     fn try_recv(&self) -> Result<T, TryRecvError> {
         let message = self.with(|state| match state.messages.pop_front() {
             Some((_, message)) => Ok(message),
             None if state.senders == 0 => Err(TryRecvError::Disconnected),
             None => Err(TryRecvError::Empty),
-        })?;
-        self.senders.wake_all();
-        Ok(message)
+        });
+        if message.is_ok() {
+            self.senders.wake_all();
+        }
+        sim::tell(Location::caller(), || {
+            let what = match &message {
+                Ok(_) => "received a message",
+                Err(TryRecvError::Empty) => "saw that the channel has no message",
+                Err(TryRecvError::Disconnected) => "saw that the channel's senders are gone",
+            };
+            what.to_owned()
+        });
+        message
     }
 
     #[track_caller]
