@@ -173,6 +173,7 @@ impl Bare {
             postgres: None,
             deadline: None,
             steps: false,
+            replay: None,
         };
         let request = serde_json::to_string(&request)?;
         process.stdin.take().context("piped")?.write_all(request.as_bytes())?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::{CaseInfo, Level, Listing, World};
+use ledger::{CaseInfo, Level, Listing, Replay, World};
 
 /// How many schedules a concurrent case explores.
 const CONCURRENT: u64 = 1_000;
@@ -208,10 +208,14 @@ impl Case {
 }
 
 /// How a case is to be run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The seed of the first schedule; the others follow it.
     pub first_seed: u64,
     /// How many schedules.
     pub schedules: u64,
+    /// Whether each is written down step by step.
+    pub steps: bool,
+    /// The schedules that are run instead, all under the first seed.
+    pub replay: Option<Replay>,
 }

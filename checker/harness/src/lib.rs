@@ -25,17 +25,28 @@
 //! ```
 //!
 //! Its rooms: `case` is what a suite says of its cases, `verdict` how a running case ends,
+//! `simulated` runs one on simulated threads, `schedule` tells how that went, `likeness` is what a
+//! replay looks for, `source` the student's code,
 //! `servers` what it ran on, `words` times and counts as people say them, `tasks` (with the
 //! feature of this name) stories on a paused clock and patience in real time, and `process` how a
 //! process is asked for a case and proves what came of it.
 
 mod case;
 mod deadline;
+mod likeness;
 mod panics;
 #[cfg(feature = "tasks")]
 mod patience;
 mod process;
+#[cfg(feature = "sim")]
+mod schedule;
+#[cfg(not(feature = "sim"))]
+#[path = "no_schedule.rs"]
+mod schedule;
 mod servers;
+#[cfg(feature = "sim")]
+mod simulated;
+mod source;
 #[cfg(feature = "tasks")]
 pub mod tasks;
 mod verdict;

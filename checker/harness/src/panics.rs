@@ -2,15 +2,13 @@
 
 use std::backtrace::Backtrace;
 use std::panic::{self, PanicHookInfo};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use ledger::{Failure, Location, plain};
 
-use crate::verdict::LONGEST;
-
-/// The folder whose files are the student's.
-static SOURCE: OnceLock<PathBuf> = OnceLock::new();
+use crate::schedule;
+use crate::source::{self, LONGEST, of_student};
 
 /// The panics so far, the last one last; a few are enough to tell the story.
 static SEEN: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
@@ -32,7 +30,7 @@ struct Seen {
 /// From now on, every panic is remembered, and printed in one line as the student's output. `doomed`
 /// is told of the first of two panics when the second is about to end the process without a word.
 pub(crate) fn install(source: PathBuf, doomed: fn(Failure)) {
-    let _ = SOURCE.set(source);
+    source::set(source);
     panic::set_hook(Box::new(move |info| {
         let seen = look_at(info);
         if seen.message == IN_CLEANUP
@@ -54,11 +52,6 @@ fn first_of(thread: &str) -> Option<String> {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     let of_thread = seen.iter().rev().filter(|seen| seen.thread == thread);
     of_thread.take(2).last().map(|seen| seen.message.clone())
-}
-
-/// The student's folder as it stands in file names.
-pub(crate) fn source() -> Option<String> {
-    SOURCE.get().map(|source| source.to_string_lossy().into_owned())
 }
 
 /// The panics of the schedule before have nothing to say about this one.
@@ -116,25 +109,12 @@ fn look_at(info: &PanicHookInfo<'_>) -> Seen {
     }
 }
 
-#[cfg(feature = "sim")]
 pub(crate) fn thread_name() -> String {
-    sim::current_thread().unwrap_or_else(real_thread_name)
-}
-
-#[cfg(not(feature = "sim"))]
-pub(crate) fn thread_name() -> String {
-    real_thread_name()
+    schedule::current_thread().unwrap_or_else(real_thread_name)
 }
 
 fn real_thread_name() -> String {
     std::thread::current().name().unwrap_or("a thread without a name").to_owned()
-}
-
-/// The location, relative to the student's crate, if the file is the student's.
-pub(crate) fn of_student(file: &str, line: u32, column: u32) -> Option<Location> {
-    let inside = Path::new(file).strip_prefix(SOURCE.get()?).ok()?;
-    let file = Path::new("src").join(inside).to_string_lossy().replace('\\', "/");
-    Some(Location { file, line, column })
 }
 
 /// The innermost frame of a printed backtrace that lies in the student's code: a panic inside the
@@ -154,7 +134,7 @@ mod tests {
 
     #[test]
     fn finds_the_students_line_under_the_standard_librarys() {
-        let _ = SOURCE.set(PathBuf::from("/snap/abc"));
+        source::set(PathBuf::from("/snap/abc"));
         let printed = "   0: std::backtrace::Backtrace::create\n             at /rustc/x/library/std/src/backtrace.rs:331:13\n   9: basic_pool::take\n             at /snap/abc/pool/idle.rs:42:7\n  10: suite::case\n             at /repo/suite.rs:1:1\n";
         let found = first_student_frame(printed).unwrap();
         assert_eq!(found, Location { file: "src/pool/idle.rs".into(), line: 42, column: 7 });

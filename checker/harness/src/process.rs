@@ -15,7 +15,7 @@ use ledger::{CaseInfo, Failure, Message, Outcome, Record, Request, World};
 
 use crate::case::{Case, Plan, Suite};
 use crate::verdict::{self, Ended};
-use crate::{deadline, guarded, panics, servers};
+use crate::{deadline, guarded, likeness, panics, schedule, servers, source};
 
 /// Runs a case's body as the plan says and returns the number of schedules it took.
 pub type Engine = fn(Plan, fn()) -> u64;
@@ -26,25 +26,6 @@ fn real(_plan: Plan, body: fn()) -> u64 {
     panics::begin_schedule();
     guarded(body);
     verdict::orders()
-}
-
-/// Runs the body over and over on simulated threads, each time in another order.
-#[cfg(feature = "sim")]
-fn simulated(plan: Plan, body: fn()) -> u64 {
-    let stuck = |waiting: Vec<String>| {
-        verdict::fail_with(Failure {
-            expected: "somebody who can go on".to_owned(),
-            got: "a standstill: every thread waits, and nothing is left that could wake one"
-                .to_owned(),
-            location: None,
-            waiting: waiting.iter().map(|line| relative(line)).collect(),
-        });
-    };
-    sim::explore(plan.first_seed, plan.schedules, stuck, move || {
-        verdict::begin_schedule();
-        panics::begin_schedule();
-        guarded(body);
-    })
 }
 
 /// Makes a suite the program that the checker builds and starts: `harness::main!(suite);` stands at
@@ -70,7 +51,7 @@ macro_rules! main {
 pub fn engine(package: &str) -> Engine {
     #[cfg(feature = "sim")]
     if package.ends_with("-sim") {
-        return simulated;
+        return crate::simulated::run;
     }
     let _ = package;
     real
@@ -111,7 +92,12 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
     let plan = Plan {
         first_seed: request.seed.unwrap_or(0),
         schedules: request.schedules.unwrap_or(info.schedules),
+        steps: request.steps,
+        replay: request.replay.clone(),
     };
+    if let Some(replay) = &request.replay {
+        likeness::want(replay.like.clone());
+    }
     let (ended, verdict) = mpsc::channel();
     verdict::open(ended);
     wire.say(&Message::Started)?;
@@ -127,6 +113,9 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
         Err(computes) => too_late(&info, computes),
     };
     let passed = ended.outcome == Outcome::Passed;
+    let failed = ended.outcome == Outcome::Failed;
+    let candidate = ended.schedules.checked_sub(1).and_then(|number| usize::try_from(number).ok());
+    let (ledger, untold) = if passed { (Vec::new(), 0) } else { verdict::last_events() };
     let (ran_on, left_out) = servers::said();
     wire.say(&Message::Record(Box::new(Record {
         case: info.number,
@@ -135,21 +124,23 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
         failure: ended.failure,
         schedules: ended.schedules,
         seed: ended.seed,
-        ledger: if passed { Vec::new() } else { verdict::last_events() },
+        ledger,
         took: started.elapsed(),
         ran_on,
         left_out,
-        steps: Vec::new(),
+        steps: if passed { Vec::new() } else { schedule::steps(untold) },
+        schedule: schedule::taken().filter(|_| failed),
+        candidate: candidate.filter(|_| failed && request.replay.is_some()),
     })))
 }
 
 /// What else helps whoever reads the failure.
 fn notes(failure: Option<&Failure>) -> Vec<String> {
     let mut notes = panics::notes(failure);
-    notes.extend(verdict::woken_early().map(|who| {
+    notes.extend(schedule::woken_early().map(|who| {
         format!(
             "{}; std's `Condvar` and `thread::park` may do that, so look again after each wait",
-            relative(&who)
+            source::relative(&who)
         )
     }));
     notes
@@ -173,22 +164,17 @@ fn too_late(info: &CaseInfo, computes: Option<bool>) -> Ended {
         }
         .to_owned(),
         location: None,
-        waiting: if simulated { verdict::waiting() } else { verdict::at_work() }
+        waiting: if simulated { schedule::waiting() } else { verdict::at_work() }
             .iter()
-            .map(|line| relative(line))
+            .map(|line| source::relative(line))
             .collect(),
     };
     Ended {
         outcome: Outcome::TimedOut,
         failure: Some(failure),
         schedules: verdict::schedules(),
-        seed: verdict::seed(),
+        seed: schedule::seed(),
     }
-}
-
-/// A line of the wait graph, with the student's files named as the student knows them.
-fn relative(line: &str) -> String {
-    panics::source().map_or_else(|| line.to_owned(), |source| line.replace(&source, "src"))
 }
 
 /// The way out of the process that only the harness knows.

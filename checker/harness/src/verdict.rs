@@ -6,7 +6,6 @@
 //! case, whose threads all live on one thread of the system, the whole world stands still with it.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +15,8 @@ use std::thread;
 
 use ledger::{Event, Failure, Log, Outcome, What, plain};
 
-use crate::panics;
+use crate::source::{self, LONGEST};
+use crate::{likeness, panics, schedule};
 
 /// How the case ended, as the thread that ran it says it.
 #[derive(Debug)]
@@ -52,9 +52,6 @@ pub(crate) fn send(ended: Ended) {
     let _ = verdict.lock().unwrap_or_else(PoisonError::into_inner).send(ended);
 }
 
-/// No text of a failure is longer than this, in characters: it may hold whatever the code under test
-/// said.
-pub(crate) const LONGEST: usize = 2_000;
 /// No more than so many events are told of, the last ones: a picture of more shows nothing.
 const MOST_EVENTS: usize = 20_000;
 
@@ -74,15 +71,17 @@ pub fn skip(reason: impl Into<String>) -> ! {
 pub(crate) fn fail_with(mut failure: Failure) -> ! {
     let texts = [&mut failure.expected, &mut failure.got];
     for text in texts.into_iter().chain(&mut failure.waiting) {
-        if let Cow::Owned(short) = plain::cut(text, LONGEST) {
-            *text = short;
-        }
+        source::shorten(text);
     }
     end(Outcome::Failed, failure)
 }
 
 fn end(outcome: Outcome, failure: Failure) -> ! {
-    send(Ended { outcome, failure: Some(failure), schedules: schedules(), seed: seed() });
+    if !likeness::is_wanted(outcome, &failure) {
+        schedule::give_up();
+    }
+    let seed = schedule::seed();
+    send(Ended { outcome, failure: Some(failure), schedules: schedules(), seed });
     loop {
         thread::park();
     }
@@ -135,10 +134,18 @@ fn events() -> Vec<Event> {
     log.as_ref().map(Log::events).unwrap_or_default()
 }
 
-/// What of that is told: no more than anybody could look at.
-pub(crate) fn last_events() -> Vec<Event> {
+/// How many events the watched log holds.
+#[cfg(feature = "sim")]
+pub(crate) fn count_events() -> usize {
+    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    log.as_ref().map(Log::count).unwrap_or_default()
+}
+
+/// What of that is told, no more than anybody could look at; and how many before are not.
+pub(crate) fn last_events() -> (Vec<Event>, usize) {
     let mut events = events();
-    events.drain(..events.len().saturating_sub(MOST_EVENTS));
+    let untold = events.len().saturating_sub(MOST_EVENTS);
+    events.drain(..untold);
     for Event { thread, what, .. } in &mut events {
         let text = match what {
             What::GaveUp { error } | What::Refused { error, .. } => Some(error),
@@ -146,12 +153,10 @@ pub(crate) fn last_events() -> Vec<Event> {
             _ => None,
         };
         for text in text.into_iter().chain([thread]) {
-            if let Cow::Owned(short) = plain::cut(text, LONGEST) {
-                *text = short;
-            }
+            source::shorten(text);
         }
     }
-    events
+    (events, untold)
 }
 
 /// Which threads have not come to an end, and what they were last seen to do: what can be said of
@@ -184,43 +189,7 @@ pub(crate) fn orders() -> u64 {
     ORDERS.load(Ordering::Relaxed).max(1)
 }
 
-#[cfg(feature = "sim")]
-pub(crate) fn seed() -> Option<u64> {
-    sim::seed()
-}
-
-#[cfg(not(feature = "sim"))]
-pub(crate) fn seed() -> Option<u64> {
-    None
-}
-
-#[cfg(feature = "sim")]
+/// How many schedules, or orders, have been begun.
 pub(crate) fn schedules() -> u64 {
-    orders().max(sim::schedules_run())
-}
-
-#[cfg(not(feature = "sim"))]
-pub(crate) fn schedules() -> u64 {
-    orders()
-}
-
-#[cfg(feature = "sim")]
-pub(crate) fn waiting() -> Vec<String> {
-    sim::waiting()
-}
-
-/// Whose wait in the schedule was the last to end without a reason, if any did.
-#[cfg(feature = "sim")]
-pub(crate) fn woken_early() -> Option<String> {
-    sim::woken_early()
-}
-
-#[cfg(not(feature = "sim"))]
-pub(crate) fn woken_early() -> Option<String> {
-    None
-}
-
-#[cfg(not(feature = "sim"))]
-pub(crate) fn waiting() -> Vec<String> {
-    Vec::new()
+    orders().max(schedule::schedules_run())
 }

@@ -26,6 +26,7 @@ fn ask(case: Option<&str>, postgres: Option<&str>) -> Output {
         postgres: postgres.map(str::to_owned),
         deadline: None,
         steps: false,
+        replay: None,
     })
 }
 
@@ -59,6 +60,7 @@ fn listing() -> Listing {
         postgres: None,
         deadline: None,
         steps: false,
+        replay: None,
     };
     match messages(&send(&request)).pop() {
         Some(Message::Listing(listing)) => listing,
@@ -157,6 +159,7 @@ fn a_case_that_does_not_exist_is_an_error() {
         postgres: None,
         deadline: None,
         steps: false,
+        replay: None,
     };
     let output = send(&request);
     assert_eq!(output.status.code(), Some(2));

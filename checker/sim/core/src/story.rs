@@ -7,8 +7,10 @@ use crate::state::State;
 use crate::thing::Hold;
 use crate::world;
 
-/// So many things are kept, the last ones.
+/// So many of what tasks did are kept, the last ones.
 const MOST: usize = 2_000;
+/// No more things than these are told of at once.
+const MOST_THINGS: usize = 50;
 
 /// Tells what the current simulated thread did at `at`: `read 1`. The text is made only if somebody
 /// wants to know.
@@ -80,6 +82,7 @@ impl State {
         gates
             .chain(queues)
             .filter(|used| !used.holders.is_empty() || !used.waiting.is_empty())
+            .take(MOST_THINGS)
             .collect()
     }
 }

@@ -27,6 +27,7 @@ pub fn request(suite: &Suite, case: Option<u32>, options: Options) -> Result<Req
         postgres: None,
         deadline: None,
         steps: false,
+        replay: None,
     })
 }
 
