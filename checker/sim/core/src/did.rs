@@ -20,8 +20,10 @@ pub(crate) enum Did {
         gate: usize,
         by: Option<TaskId>,
     },
+    /// `to_wait`: a condition variable did so, on the way to its wait.
     GaveBack {
         gate: usize,
+        to_wait: bool,
     },
     /// It became a reader, and had been more.
     Downgraded {

@@ -75,7 +75,7 @@ impl Gate {
         point_while_held();
         self.release(mode, |state, gate, at| {
             state.refresh(gate);
-            state.tell(at, |_| Did::GaveBack { gate });
+            state.tell(at, |state| state.gave_back(gate));
         });
     }
 
@@ -84,7 +84,7 @@ impl Gate {
         point_while_held();
         self.release(mode, |state, gate, at| {
             state.hand_over(gate);
-            state.tell(at, |_| Did::GaveBack { gate });
+            state.tell(at, |state| state.gave_back(gate));
         });
     }
 
@@ -159,6 +159,10 @@ impl Drop for Held<'_> {
 }
 
 impl State {
+    fn gave_back(&self, gate: usize) -> Did {
+        Did::GaveBack { gate, to_wait: self.tasks[self.current.0].quiet }
+    }
+
     fn take_gate(&mut self, gate: usize, mode: Mode, at: Place) -> bool {
         let me = self.current;
         let free = self.gates[gate].free_for_newcomer(mode);

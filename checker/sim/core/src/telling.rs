@@ -79,9 +79,9 @@ impl<'a> Told<'a> {
     fn goes_on_with(&self, next: &Moment, sentence: &str) -> bool {
         let pair = (&self.last.did, &next.did);
         let one_after_another = match pair {
-            (Did::Took { gate, .. }, Did::GaveBack { gate: back }) => gate == back,
+            (Did::Took { gate, .. }, Did::GaveBack { gate: back, to_wait: false }) => gate == back,
             (Did::Woke { .. } | Did::TimeUp, Did::Took { .. }) => self.last.place == next.place,
-            (Did::GaveBack { .. }, Did::Waits { on: On::Event(Event::Notification), .. }) => true,
+            (Did::GaveBack { to_wait, .. }, Did::Waits { .. }) => *to_wait,
             _ => false,
         };
         one_after_another || self.repeats(next, sentence)
@@ -96,7 +96,8 @@ impl<'a> Told<'a> {
         if self.repeats(next, &sentence) {
             self.times += 1;
         } else {
-            self.sentences.push(sentence);
+            let is_end = matches!(next.did, Did::GaveBack { .. });
+            self.sentences.push(if is_end { "gave it back".to_owned() } else { sentence });
             self.times = 1;
         }
         (self.last, self.events) = (next, next.events);
@@ -167,7 +168,7 @@ impl<'a> Words<'a> {
             Did::SawHeld { gate, by: None } => {
                 format!("did not get {}, and did not wait", self.gate(*gate))
             }
-            Did::GaveBack { gate } => format!("gave {} back", self.gate(*gate)),
+            Did::GaveBack { gate, .. } => format!("gave {} back", self.gate(*gate)),
             Did::Downgraded { gate } => format!("keeps {} for less than before", self.gate(*gate)),
             Did::GaveWay => "gave way to others".to_owned(),
             Did::Woke { by: Some(by) } => format!("was woken by {}", self.name(*by)),

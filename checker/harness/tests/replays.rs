@@ -1,0 +1,225 @@
+//! A failing schedule, shown small: its steps, its replay under other schedules, and the search for a
+//! smaller one.
+
+use std::env;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use ledger::{Failure, Message, Outcome, Record, Replay, Request, Schedule, Step, Thing, Turn};
+
+#[expect(unreachable_pub, reason = "a part of the checker is used as a part here")]
+#[path = "../../src/judge/shrink.rs"]
+mod shrink;
+
+const CASES: [&str; 7] = [
+    "loses_a_wake_up",
+    "checks_then_acts",
+    "stands_still",
+    "fails_in_two_ways",
+    "remembers",
+    "spins",
+    "passes",
+];
+
+/// How the case of this name ends if it is run like this.
+fn run(case: &str, like_this: impl FnOnce(&mut Request)) -> Record {
+    let number = CASES.iter().position(|name| *name == case).unwrap();
+    let mut request = Request {
+        token: "c0ffee".to_owned(),
+        case: Some(u32::try_from(number).unwrap()),
+        seed: None,
+        schedules: None,
+        // As the compiler was told it: relative to the workspace.
+        source: PathBuf::from("checker/harness/examples"),
+        postgres: None,
+        deadline: None,
+        steps: false,
+        replay: None,
+    };
+    like_this(&mut request);
+    let tests = env::current_exe().unwrap();
+    let suite =
+        tests.parent().and_then(|deps| deps.parent()).unwrap().join("examples/racing_suite");
+    let mut process = Command::new(suite)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("cargo test builds the example");
+    let line = serde_json::to_string(&request).unwrap();
+    process.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let json = text.lines().last().and_then(|line| line.strip_prefix("c0ffee ")).unwrap();
+    match serde_json::from_str(json).unwrap() {
+        Message::Record(record) => *record,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn replay(case: &str, seed: u64, candidates: &[Schedule], like: &Failure, steps: bool) -> Record {
+    let replay = Replay { candidates: candidates.to_vec(), like: like.clone() };
+    run(case, |request| {
+        (request.seed, request.steps, request.replay) = (Some(seed), steps, Some(replay));
+    })
+}
+
+/// The first failing schedule of the case, and the smallest that was found from it, with its steps.
+fn shrunk(case: &str) -> (Record, Record) {
+    let found = run(case, |_| ());
+    assert_eq!(found.outcome, Outcome::Failed, "{case}");
+    let (seed, like) = (found.seed.unwrap(), found.failure.clone().unwrap());
+    let first = found.schedule.clone().unwrap();
+    let small = shrink::shrink(&first, |candidates| {
+        let record = replay(case, seed, candidates, &like, false);
+        Some((record.candidate?, record.schedule?))
+    });
+    let record = replay(case, seed, &[small.expect("a smaller one")], &like, true);
+    assert_eq!(record.outcome, Outcome::Failed, "{case}");
+    (found, record)
+}
+
+fn told(steps: &[Step]) -> Vec<String> {
+    let line = |step: &Step| format!("{}: {}", step.thread, step.what);
+    steps.iter().map(line).collect()
+}
+
+#[test]
+fn a_lost_wake_up_needs_one_preemption() {
+    let (_, record) = shrunk("loses_a_wake_up");
+    assert_eq!(record.schedule.as_ref().unwrap().preemptions(), 1);
+    assert_eq!(
+        told(&record.steps),
+        [
+            "main: spawned thread 1",
+            "main: spawned thread 2",
+            "main: waits for thread 2 to end",
+            "thread 1: took the lock and gave it back",
+            // Here is the preemption: between the look and the wait.
+            "thread 2: took the lock and gave it back",
+            "thread 2: notified, and nobody waited",
+            "main: joined thread 2",
+            "main: waits for thread 1 to end",
+            "thread 1: took the lock",
+            "thread 1: gave the lock back and waits for a notification, until 30 s",
+            "thread 1: found its time to be up, took the lock and gave it back",
+            "thread 1: took the lock and gave it back",
+            "main: joined thread 1",
+        ]
+    );
+}
+
+#[test]
+fn a_check_and_an_act_need_one_preemption_between_them() {
+    let (found, record) = shrunk("checks_then_acts");
+    let (before, after) = (found.schedule.unwrap(), record.schedule.unwrap());
+    assert_eq!(after.preemptions(), 1);
+    assert!(before.preemptions() >= 1, "{before:?}");
+    let acts = told(&record.steps).into_iter().filter(|step| !step.starts_with("main"));
+    assert_eq!(
+        acts.collect::<Vec<_>>(),
+        [
+            "thread 2: read 0",
+            "thread 1: read 0",
+            "thread 1: read 0 and wrote 1",
+            "thread 2: read 1 and wrote 2",
+            "thread 3: read 2",
+        ]
+    );
+    let check = record.steps.iter().find(|step| step.what == "read 0").unwrap();
+    let place = check.place.as_ref().expect("the example counts as the student's source");
+    assert_eq!(place.file, "src/racing_suite.rs");
+}
+
+#[test]
+fn a_standstill_is_shown_with_one_preemption_and_who_holds_what() {
+    let (found, record) = shrunk("stands_still");
+    assert_eq!(record.schedule.unwrap().preemptions(), 1);
+    assert_eq!(record.failure.unwrap().got, found.failure.unwrap().got);
+    let taken = |step: &Step| {
+        let what = step.what.split(" (").next().unwrap().to_owned();
+        (step.thread.clone(), what)
+    };
+    let [.., its_own, both, one, two] = record.steps.as_slice() else {
+        panic!("{:?}", record.steps)
+    };
+    assert_eq!(taken(its_own), ("thread 2".into(), "took the lock".into()));
+    assert_eq!(taken(both), ("thread 1".into(), "took the lock".into()));
+    let (mine, yours) = (&both.things[0].name, &both.things[1].name);
+    assert!(yours.starts_with("the lock (src/racing_suite.rs:"), "{yours}");
+    assert_eq!(one.what, format!("waits: thread 2 holds {mine}"));
+    assert_eq!(two.what, format!("waits: thread 1 holds {yours}"));
+    let thing = |name: &str, holder: &str, waiting: &str| Thing {
+        name: name.to_owned(),
+        holders: vec![holder.to_owned()],
+        waiting: vec![waiting.to_owned()],
+    };
+    let knot = [thing(mine, "thread 2", "thread 1"), thing(yours, "thread 1", "thread 2")];
+    assert_eq!(two.things, knot);
+}
+
+#[test]
+fn a_schedule_goes_again_as_it_went() {
+    for case in ["loses_a_wake_up", "checks_then_acts", "stands_still"] {
+        let found = run(case, |_| ());
+        let (seed, schedule) = (found.seed.unwrap(), found.schedule.clone().unwrap());
+        let again = replay(case, seed, &[schedule], found.failure.as_ref().unwrap(), true);
+        assert_eq!(again.schedule, found.schedule, "{case}");
+        assert_eq!((again.failure, again.ledger), (found.failure, found.ledger), "{case}");
+        let by_seed = run(case, |request| {
+            (request.seed, request.schedules, request.steps) = (Some(seed), Some(1), true);
+        });
+        assert_eq!(by_seed.steps, again.steps, "{case}");
+        assert!(found.steps.is_empty() && !again.steps.is_empty(), "{case}");
+    }
+}
+
+#[test]
+fn another_failure_is_passed_over() {
+    let first = |thread| Schedule {
+        turns: vec![Turn { thread: 0, decisions: None }, Turn { thread, decisions: None }],
+        draws: Vec::new(),
+    };
+    let candidates = [first(1), first(2), first(1)];
+    let like = |got: &str| Failure {
+        expected: "nobody".to_owned(),
+        got: got.to_owned(),
+        ..Failure::default()
+    };
+    let case = "fails_in_two_ways";
+    let elder = replay(case, 0, &candidates, &like("the elder one"), false);
+    assert_eq!((elder.outcome, elder.candidate), (Outcome::Failed, Some(0)));
+    let younger = replay(case, 0, &candidates, &like("the younger one"), false);
+    assert_eq!((younger.outcome, younger.candidate), (Outcome::Failed, Some(1)));
+    assert_eq!(younger.schedule.unwrap().turns[1].thread, 2);
+    let neither = replay(case, 0, &candidates, &like("a third one"), false);
+    assert_eq!((neither.outcome, neither.candidate), (Outcome::Passed, None));
+    assert_eq!(neither.schedules, 3);
+}
+
+#[test]
+fn what_a_static_remembers_does_not_come_up_in_a_process_of_its_own() {
+    let found = run("remembers", |_| ());
+    let (like, schedule) = (found.failure.unwrap(), found.schedule.unwrap());
+    assert_eq!(found.seed, Some(1));
+    let alone = replay("remembers", 1, std::slice::from_ref(&schedule), &like, true);
+    assert_eq!((alone.outcome, alone.steps), (Outcome::Passed, Vec::new()));
+    let twice = replay("remembers", 1, &[schedule.clone(), schedule], &like, false);
+    assert_eq!(twice.candidate, Some(1), "so what was found is run once more, alone");
+}
+
+#[test]
+fn a_case_at_its_deadline_is_told_by_its_last_steps() {
+    let late = run("spins", |request| request.steps = true);
+    assert_eq!((late.outcome, late.schedule), (Outcome::TimedOut, None));
+    assert!((500..=2_000).contains(&late.steps.len()), "{}", late.steps.len());
+    assert!(late.steps[0].at > Duration::ZERO, "the first ones are forgotten");
+}
+
+#[test]
+fn what_passes_is_not_told() {
+    let passed = run("passes", |request| request.steps = true);
+    assert_eq!((passed.outcome, passed.schedules), (Outcome::Passed, 1_000));
+    assert_eq!((passed.steps, passed.schedule), (Vec::new(), None));
+}
