@@ -120,12 +120,14 @@ fn real_thread_name() -> String {
 /// The innermost frame of a printed backtrace that lies in the student's code: a panic inside the
 /// standard library (or in a crate beneath) is looked for where the student called it.
 fn first_student_frame(backtrace: &str) -> Option<Location> {
-    backtrace.lines().find_map(|line| {
-        let place = line.trim().strip_prefix("at ")?;
-        let (rest, column) = place.rsplit_once(':')?;
-        let (file, line) = rest.rsplit_once(':')?;
-        of_student(file, line.parse().ok()?, column.parse().ok()?)
-    })
+    backtrace.lines().find_map(|line| student_place(line.trim().strip_prefix("at ")?))
+}
+
+/// A place as a printed backtrace names it, `FILE:LINE:COLUMN`, if it lies in the student's code.
+pub(crate) fn student_place(place: &str) -> Option<Location> {
+    let (rest, column) = place.rsplit_once(':')?;
+    let (file, line) = rest.rsplit_once(':')?;
+    of_student(file, line.parse().ok()?, column.parse().ok()?)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use ledger::{CaseInfo, Failure, Message, Outcome, Record, Request, World};
+use ledger::{CaseInfo, Failure, Message, Outcome, Record, Request, Step, World};
 
 use crate::case::{Case, Plan, Suite};
 use crate::verdict::{self, Ended};
@@ -100,6 +100,10 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
     }
     let (ended, verdict) = mpsc::channel();
     verdict::open(ended);
+    #[cfg(feature = "tasks")]
+    if request.steps {
+        crate::tasks::ask_for_steps();
+    }
     wire.say(&Message::Started)?;
     let started = Instant::now();
     // Not on the main thread: a thread-local destructor of the code under test would run inside
@@ -128,10 +132,23 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
         took: started.elapsed(),
         ran_on,
         left_out,
-        steps: if passed { Vec::new() } else { schedule::steps(untold) },
+        steps: if passed { Vec::new() } else { steps(untold) },
         schedule: schedule::taken().filter(|_| failed),
         candidate: candidate.filter(|_| failed && request.replay.is_some()),
     })))
+}
+
+/// How the failing schedule, or story, went, if that was asked for; the record leaves out so many events
+/// before those that it tells.
+fn steps(untold: usize) -> Vec<Step> {
+    #[cfg(feature = "tasks")]
+    {
+        let told = crate::tasks::tell_steps();
+        if !told.is_empty() {
+            return told;
+        }
+    }
+    schedule::steps(untold)
 }
 
 /// What else helps whoever reads the failure.

@@ -1,6 +1,11 @@
 //! Stories told by tasks on a runtime of tokio's: over a paused clock, over and over; with an end to
 //! each wait; with a future dropped at each of its polls. A suite adds a desk of its own.
 
+mod steps;
+mod told;
+mod trace;
+mod words;
+
 use std::fmt;
 use std::future::{Future, poll_fn, ready};
 use std::panic;
@@ -13,6 +18,9 @@ use tokio::task::JoinHandle;
 use tokio::time;
 
 pub use crate::patience::{Elsewhere, Patience};
+pub(crate) use steps::{ask_for as ask_for_steps, begin as begin_steps};
+pub(crate) use words::tell as tell_steps;
+
 use crate::{fail, order};
 
 /// How often [`story`] tells its story: `tokio::select!` begins with a branch of its own choosing, each
@@ -61,9 +69,16 @@ pub fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) 
     tokio::spawn(work)
 }
 
+/// Gives work of the story's a name by which its [steps](ledger::Record::steps) are told. Costs an
+/// allocation, and nothing more unless they are asked for.
+pub fn known_as<F: Future>(name: &str, work: F) -> impl Future<Output = F::Output> + use<F> {
+    told::Task::new(name, work)
+}
+
 /// What something comes to that must come to an end; fails if it is still waiting after two minutes of
 /// simulated time. `what` begins a sentence: "`close` to come to an end".
 pub async fn ends<T>(what: &str, work: impl Future<Output = T> + Send) -> T {
+    let work = told::Call::new(what, work);
     match ends_within(NEVER, Box::pin(work)).await {
         Ok(value) => value,
         Err(late) => fail(format!("{what} to come to an end"), format!("{late} of simulated time")),
@@ -165,14 +180,17 @@ impl Cut {
     pub async fn apply<F: Future>(self, work: F) -> Option<F::Output> {
         let mut work = Some(Box::pin(work));
         let mut polled = 0;
+        let says = || steps::Did::Says(format!("drops what it awaits {self}"));
         poll_fn(|context| {
             let Some(running) = work.as_mut().filter(|_| polled < self.polls) else {
+                steps::see(says);
                 work = None;
                 return Poll::Ready(None);
             };
             polled += 1;
             let poll = running.as_mut().poll(context).map(Some);
             if poll.is_pending() && polled == self.polls && !self.woken {
+                steps::see(says);
                 work = None;
                 return Poll::Ready(None);
             }

@@ -53,7 +53,7 @@ pub(crate) fn send(ended: Ended) {
 }
 
 /// No more than so many events are told of, the last ones: a picture of more shows nothing.
-const MOST_EVENTS: usize = 20_000;
+pub(crate) const MOST_EVENTS: usize = 20_000;
 
 /// Fails the case: the promise leads one to expect `expected`, and there was `got` instead.
 ///
@@ -125,6 +125,8 @@ pub fn order() {
 /// Forgets the log of the schedule before.
 pub(crate) fn begin_schedule() {
     *LOG.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    #[cfg(feature = "tasks")]
+    crate::tasks::begin_steps();
     AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
@@ -135,7 +137,7 @@ fn events() -> Vec<Event> {
 }
 
 /// How many events the watched log holds.
-#[cfg(feature = "sim")]
+#[cfg(any(feature = "sim", feature = "tasks"))]
 pub(crate) fn count_events() -> usize {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
     log.as_ref().map(Log::count).unwrap_or_default()

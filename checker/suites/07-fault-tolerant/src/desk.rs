@@ -81,7 +81,7 @@ pub(crate) fn at_each_poll(tell: impl AsyncFn(Cut) -> bool) {
 
 fn at_the_desk<'a, T: 'a>(story: impl Future<Output = T> + 'a) -> Telling<'a, T> {
     let story: Telling<'a, T> = Box::pin(story);
-    Box::pin(exchange::named("desk", story))
+    Box::pin(tasks::known_as("desk", exchange::named("desk", story)))
 }
 
 /// Polls a future once: its value, if it has one at once.
@@ -255,6 +255,6 @@ impl Desk {
         F: Future<Output = T> + Send + 'static,
     {
         let work: Work<'static, T> = Box::pin(work(self.clone()));
-        tasks::spawn(exchange::named(name.to_owned(), work))
+        tasks::spawn(tasks::known_as(name, exchange::named(name.to_owned(), work)))
     }
 }

@@ -1,0 +1,126 @@
+//! What the tasks of a story did, kept as it happens and told only if the story fails.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ledger::{Event, What};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::told;
+use super::trace::Trace;
+use crate::verdict;
+
+/// No more steps than this are kept, the last ones: what went wrong went wrong there.
+const KEPT: usize = 2_000;
+
+static ASKED_FOR: AtomicBool = AtomicBool::new(false);
+
+static STORY: Mutex<Story> = Mutex::new(Story { began: None, seen: VecDeque::new() });
+
+/// The story that runs.
+struct Story {
+    /// When its exchange was opened: its events count from there.
+    began: Option<Instant>,
+    seen: VecDeque<Seen>,
+}
+
+/// Something that a task did, or that was done to it.
+#[derive(Debug)]
+pub(super) struct Seen {
+    at: Instant,
+    /// How many events the watched log held then.
+    pub(super) events: usize,
+    /// Who did it; nobody, if no task of the story's was being polled.
+    pub(super) who: Option<Arc<str>>,
+    pub(super) did: Did,
+}
+
+/// What can be seen.
+#[derive(Debug)]
+pub(super) enum Did {
+    /// Was polled, and waits: the stacks that kept its waker.
+    Waits(Vec<Arc<Trace>>),
+    /// Woke this task.
+    Wakes(Arc<str>, Trace),
+    /// Was dropped while it waited so.
+    IsDropped(Vec<Arc<Trace>>),
+    /// Dropped this call while it waited so.
+    Drops(String, Vec<Arc<Trace>>),
+    /// Made this call.
+    Calls(String),
+    /// This call returned.
+    Returns(String),
+    /// The exchange, or the desk, wrote this down as done by the task of this name.
+    Event(String, What, Trace),
+    /// Something that the suite says of it.
+    Says(String),
+}
+
+/// From now on steps are kept.
+pub(crate) fn ask_for() {
+    ASKED_FOR.store(true, Ordering::Relaxed);
+    ledger::event::observe(event);
+}
+
+/// Whether the steps of a failing story are asked for. If not, nothing is kept and nothing is paid.
+pub(super) fn asked_for() -> bool {
+    ASKED_FOR.load(Ordering::Relaxed)
+}
+
+/// Another story begins, and the one before ended well.
+pub(crate) fn begin() {
+    let mut story = story();
+    story.began = None;
+    story.seen.clear();
+}
+
+/// Keeps what the task did that is being polled, if steps are asked for.
+pub(super) fn see(did: impl FnOnce() -> Did) {
+    if asked_for() {
+        keep(told::current(), did());
+    }
+}
+
+/// Keeps what was done.
+pub(super) fn keep(who: Option<Arc<str>>, did: Did) {
+    let now = now();
+    let events = verdict::count_events();
+    let mut story = story();
+    let at = now.or_else(|| story.seen.back().map(|seen| seen.at)).unwrap_or_else(Instant::now);
+    if story.seen.len() == KEPT {
+        story.seen.pop_front();
+    }
+    story.seen.push_back(Seen { at, events, who, did });
+}
+
+/// An event has been written.
+fn event(event: &Event) {
+    if let Some(now) = now() {
+        story().began.get_or_insert_with(|| now - event.at);
+    }
+    let did = Did::Event(event.thread.clone(), event.what.clone(), Trace::take());
+    keep(told::current(), did);
+}
+
+/// What was seen since the story began, each with its moment on the exchange's clock.
+pub(super) fn take() -> Vec<(Duration, Seen)> {
+    let mut story = story();
+    let seen = std::mem::take(&mut story.seen);
+    let began = story.began.or_else(|| seen.front().map(|seen| seen.at));
+    let at = |seen: &Seen| {
+        began.map_or(Duration::ZERO, |began| seen.at.saturating_duration_since(began))
+    };
+    seen.into_iter().map(|seen| (at(&seen), seen)).collect()
+}
+
+/// The story's time; unknown on a thread that its runtime does not know.
+fn now() -> Option<Instant> {
+    Handle::try_current().ok().map(|_| Instant::now())
+}
+
+fn story() -> MutexGuard<'static, Story> {
+    STORY.lock().unwrap_or_else(PoisonError::into_inner)
+}
