@@ -1,6 +1,7 @@
 //! Stories told by tasks on a runtime of tokio's: over a paused clock, over and over; with an end to
 //! each wait; with a future dropped at each of its polls. A suite adds a desk of its own.
 
+mod polled;
 mod steps;
 mod told;
 mod trace;
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time;
 
 pub use crate::patience::{Elsewhere, Patience};
-pub(crate) use steps::{ask_for as ask_for_steps, begin as begin_steps};
+pub(crate) use steps::ask_for as ask_for_steps;
 pub(crate) use words::tell as tell_steps;
 
 use crate::{fail, order};
@@ -51,6 +52,7 @@ pub fn one_order<'a>(tell: &dyn Fn() -> Telling<'a, ()>) {
 
 fn told<'a, T>(tell: &dyn Fn() -> Telling<'a, T>) -> T {
     order();
+    steps::begin();
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

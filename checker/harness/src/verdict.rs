@@ -53,7 +53,7 @@ pub(crate) fn send(ended: Ended) {
 }
 
 /// No more than so many events are told of, the last ones: a picture of more shows nothing.
-pub(crate) const MOST_EVENTS: usize = 20_000;
+const MOST_EVENTS: usize = 20_000;
 
 /// Fails the case: the promise leads one to expect `expected`, and there was `got` instead.
 ///
@@ -125,8 +125,6 @@ pub fn order() {
 /// Forgets the log of the schedule before.
 pub(crate) fn begin_schedule() {
     *LOG.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    #[cfg(feature = "tasks")]
-    crate::tasks::begin_steps();
     AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 

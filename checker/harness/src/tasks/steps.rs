@@ -9,7 +9,7 @@ use ledger::{Event, What};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::told;
+use super::polled;
 use super::trace::Trace;
 use crate::verdict;
 
@@ -41,10 +41,10 @@ pub(super) struct Seen {
 /// What can be seen.
 #[derive(Debug)]
 pub(super) enum Did {
-    /// Was polled, and waits: the stacks that kept its waker.
+    /// Was polled, and waits: the stacks that kept its waker. None, if it has come to its end.
     Waits(Vec<Arc<Trace>>),
-    /// Woke this task.
-    Wakes(Arc<str>, Trace),
+    /// Woke a task: the stack that had kept the waker, and the one that used it.
+    Wakes { task: Arc<str>, wait: Option<Arc<Trace>>, by: Trace },
     /// Was dropped while it waited so.
     IsDropped(Vec<Arc<Trace>>),
     /// Dropped this call while it waited so.
@@ -71,7 +71,7 @@ pub(super) fn asked_for() -> bool {
 }
 
 /// Another story begins, and the one before ended well.
-pub(crate) fn begin() {
+pub(super) fn begin() {
     let mut story = story();
     story.began = None;
     story.seen.clear();
@@ -80,7 +80,7 @@ pub(crate) fn begin() {
 /// Keeps what the task did that is being polled, if steps are asked for.
 pub(super) fn see(did: impl FnOnce() -> Did) {
     if asked_for() {
-        keep(told::current(), did());
+        keep(polled::task(), did());
     }
 }
 
@@ -102,7 +102,7 @@ fn event(event: &Event) {
         story().began.get_or_insert_with(|| now - event.at);
     }
     let did = Did::Event(event.thread.clone(), event.what.clone(), Trace::take());
-    keep(told::current(), did);
+    keep(polled::task(), did);
 }
 
 /// What was seen since the story began, each with its moment on the exchange's clock.

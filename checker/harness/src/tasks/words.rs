@@ -17,29 +17,29 @@ const NAMED: usize = 8;
 
 /// What a task waits for, by a function that it is in; the one that says most comes first.
 const WAITS_FOR: [(&str, &str); 19] = [
-    ("ManageConnection>::connect", "for the exchange to connect"),
-    ("Server>::connect", "for the server to connect"),
-    ("ManageConnection>::is_valid", "for the answer to a ping"),
-    ("Server>::ping", "for the answer to a ping"),
-    ("Server>::lag", "for the server to say how far it is behind"),
-    ("::AsyncLine::", "for the answer to a query"),
-    ("cluster::pool::ServerPool", "for a place in a server's pool"),
-    ("tokio::sync::mutex", "for a Mutex"),
-    ("tokio::sync::rwlock", "for an RwLock"),
-    ("tokio::sync::oneshot", "for a message"),
-    ("tokio::sync::mpsc", "for a message"),
-    ("tokio::sync::watch", "for a change"),
-    ("tokio::sync::broadcast", "for a message"),
-    ("tokio::sync::notify", "to be notified"),
-    ("tokio::sync::batch_semaphore", "for a permit"),
-    ("tokio::runtime::task::join", "for a task to end"),
-    ("tokio::time::interval", "for the next tick"),
+    ("ManageConnection>::connect", "the exchange to connect"),
+    ("Server>::connect", "the server to connect"),
+    ("ManageConnection>::is_valid", "the answer to a ping"),
+    ("Server>::ping", "the answer to a ping"),
+    ("Server>::lag", "the answer how far the server is behind"),
+    ("AsyncLine::", "the answer to a query"),
+    ("cluster::pool::ServerPool", "a place at the server"),
+    ("tokio::sync::mutex", "the Mutex"),
+    ("tokio::sync::rwlock", "the RwLock"),
+    ("tokio::sync::oneshot", "a message"),
+    ("tokio::sync::mpsc", "a message"),
+    ("tokio::sync::broadcast", "a message"),
+    ("tokio::sync::watch", "a change"),
+    ("tokio::sync::notify", "a notification"),
+    ("tokio::sync::batch_semaphore", "a permit"),
+    ("tokio::runtime::task::join", "the end of a task"),
+    ("tokio::time::interval", "the next tick"),
     ("tokio::time::timeout", TIME_LIMIT),
-    ("tokio::time::sleep", "until its sleep is over"),
+    ("tokio::time::sleep", "the end of its sleep"),
 ];
 
 /// What everything with a time limit waits for beside something else.
-const TIME_LIMIT: &str = "until its time is over";
+const TIME_LIMIT: &str = "its time limit";
 
 /// A part of a wait: what for, and in which line.
 struct Part {
@@ -51,6 +51,7 @@ struct Part {
 struct Waiting {
     task: String,
     place: Location,
+    what: &'static str,
     is_woken: bool,
 }
 
@@ -96,48 +97,50 @@ impl Telling {
     fn add(&mut self, at: Duration, seen: Seen) {
         let Seen { events, who, did, .. } = seen;
         let who = who.as_deref();
+        let before = who.and_then(|who| self.stop_waiting(who));
         let name = who.unwrap_or("the pool").to_owned();
         let (thread, place, what) = match did {
             Did::Waits(traces) => {
                 let parts = parts(&traces);
-                let before = self.stop_waiting(&name);
                 let Some(first) = parts.first() else { return };
                 let place = first.place.clone();
                 let on = before.is_some_and(|before| before.place == place);
-                let what =
-                    format!("{} {}", if on { "waits on" } else { "waits" }, in_words(&parts));
+                let what = format!(
+                    "{} {}",
+                    if on { "waits on for" } else { "waits for" },
+                    in_words(&parts)
+                );
                 let (task, at) = (name.clone(), place.clone());
-                self.waiting.push(Waiting { task, place: at, is_woken: false });
+                self.waiting.push(Waiting { task, place: at, what: first.what, is_woken: false });
                 (name, Some(place), what)
             }
-            Did::Wakes(task, trace) => {
-                let read = trace.read();
-                let by_time = read.place.is_none() && read.calls("tokio::runtime::time");
-                let Some(waiting) = self.waiting.iter_mut().find(|one| one.task == *task) else {
-                    return;
-                };
-                let again = std::mem::replace(&mut waiting.is_woken, true);
-                if by_time && again {
-                    return;
+            Did::Wakes { task, wait, by } => {
+                let wait = parts(wait.as_slice()).pop();
+                let by = by.read();
+                let by_time = by.place.is_none() && by.calls("tokio::runtime::time");
+                // The suite's own waits are not told of.
+                let Some(wait) = wait else { return };
+                let waiting = self.waiting.iter_mut().find(|one| one.task == *task);
+                let again = waiting.is_none_or(|one| std::mem::replace(&mut one.is_woken, true));
+                if by_time {
+                    (CLOCK.to_owned(), Some(wait.place), format!("wakes {task}: {}", wait.what))
+                } else {
+                    let who = match (who, &by.place) {
+                        (None, None) => "tokio".to_owned(),
+                        _ => name,
+                    };
+                    let again = if again { ", who was woken already" } else { "" };
+                    (who, by.place, format!("wakes {task}{again}"))
                 }
-                let (thread, what) = match (by_time, who, &read.place) {
-                    (true, ..) => (CLOCK.to_owned(), format!("wakes {task}: its time has come")),
-                    (_, None, None) => ("tokio".to_owned(), format!("wakes {task}")),
-                    _ if again => (name, format!("wakes {task}, who was woken already")),
-                    _ => (name, format!("wakes {task}")),
-                };
-                (thread, read.place, what)
             }
             Did::IsDropped(traces) => {
                 let parts = parts(&traces);
-                self.stop_waiting(&name);
                 let Some(first) = parts.first() else { return };
                 (name, Some(first.place.clone()), "is dropped while it waits here".to_owned())
             }
             Did::Drops(call, traces) => {
                 let Some(call) = called(&call) else { return };
                 let parts = parts(&traces);
-                self.stop_waiting(&name);
                 let place = parts.first().map(|part| part.place.clone());
                 let here = if place.is_some() { ", which waits here" } else { "" };
                 (name, place, format!("drops {call}{here}"))
@@ -158,7 +161,7 @@ impl Telling {
 
     fn tell(&mut self, mut step: Step) {
         step.things = self.things();
-        if step.at > self.now && self.now > Duration::ZERO {
+        if step.at > self.now {
             self.told.push(Step {
                 at: step.at,
                 thread: CLOCK.to_owned(),
@@ -180,8 +183,8 @@ impl Telling {
     /// Who waits at which line.
     fn things(&self) -> Vec<Thing> {
         let mut things: Vec<Thing> = Vec::new();
-        for Waiting { task, place, .. } in &self.waiting {
-            let name = format!("{}:{}", place.file, place.line);
+        for Waiting { task, place, what, .. } in &self.waiting {
+            let name = format!("{what} ({}:{})", place.file, place.line);
             match things.iter_mut().find(|thing| thing.name == name) {
                 Some(thing) => thing.waiting.push(task.clone()),
                 None => {
@@ -218,7 +221,7 @@ fn parts(traces: &[Arc<Trace>]) -> Vec<Part> {
 
 fn waits_for(read: &Read) -> &'static str {
     let known = WAITS_FOR.iter().find(|(function, _)| read.calls(function));
-    known.map_or("to be woken", |(_, what)| what)
+    known.map_or("a wake-up", |(_, what)| what)
 }
 
 fn in_words(parts: &[Part]) -> String {

@@ -8,17 +8,17 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-/// Who is told of what becomes of a waker. Neither method may panic.
+/// Who is told of what becomes of a waker, and is dropped with it. Neither method may panic.
 pub trait Watch: Send + Sync + 'static {
-    /// Somebody keeps the waker: it is being cloned.
-    fn kept(&self);
+    /// Somebody keeps the waker: it is being cloned. The clone is watched by what this returns.
+    fn kept(&self) -> Arc<Self>;
 
     /// Somebody wakes it.
     fn woken(&self);
 }
 
-/// A waker that tells `watch` what becomes of it and of its clones. Two of them
-/// [would wake](Waker::will_wake) the same if they were made of the same `Arc`.
+/// A waker that tells `watch` what becomes of it. Two of them [would wake](Waker::will_wake) the same
+/// if they are watched by the same `Arc`.
 pub fn waker<W: Watch>(watch: Arc<W>) -> Waker {
     // SAFETY: the table's functions keep the contract of `RawWaker`. The pointer is an `Arc`'s, and
     // stands for one of its counts; `Watch` is `Send`, `Sync` and `'static`, so that a clone may go to
@@ -38,14 +38,9 @@ impl<W: Watch> Table<W> {
         &RawWakerVTable::new(Self::clone, Self::wake, Self::wake_by_ref, Self::drop);
 
     unsafe fn clone(pointer: *const ()) -> RawWaker {
-        let pointer = pointer.cast::<W>();
         // SAFETY: the pointer came from `Arc::into_raw` in `raw`, and the waker that is being cloned
         // keeps its count until this returns.
-        unsafe {
-            (*pointer).kept();
-            Arc::increment_strong_count(pointer);
-        }
-        RawWaker::new(pointer.cast(), Self::TABLE)
+        raw(unsafe { (*pointer.cast::<W>()).kept() })
     }
 
     unsafe fn wake(pointer: *const ()) {
@@ -68,40 +63,50 @@ impl<W: Watch> Table<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
     use super::*;
 
-    #[derive(Default)]
-    struct Counts {
-        kept: AtomicUsize,
-        woken: AtomicUsize,
+    /// Which clone it is, and all that was woken.
+    struct Numbered {
+        number: usize,
+        next: Arc<AtomicUsize>,
+        woken: Arc<Mutex<Vec<usize>>>,
     }
 
-    impl Watch for Counts {
-        fn kept(&self) {
-            self.kept.fetch_add(1, Ordering::Relaxed);
+    impl Watch for Numbered {
+        fn kept(&self) -> Arc<Self> {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let (next, woken) = (Arc::clone(&self.next), Arc::clone(&self.woken));
+            Arc::new(Self { number, next, woken })
         }
 
         fn woken(&self) {
-            self.woken.fetch_add(1, Ordering::Relaxed);
+            self.woken.lock().unwrap().push(self.number);
         }
     }
 
     #[test]
-    fn tells_of_each_clone_and_each_wake_and_ends_with_the_last_waker() {
-        let counts = Arc::new(Counts::default());
-        let first = waker(Arc::clone(&counts));
-        let second = first.clone();
-        assert!(first.will_wake(&second));
-        assert!(!first.will_wake(&waker(Arc::new(Counts::default()))));
-        second.wake_by_ref();
+    fn tells_of_each_clone_and_each_wake_and_ends_with_its_waker() {
+        let woken = Arc::new(Mutex::new(Vec::new()));
+        let next = Arc::new(AtomicUsize::new(1));
+        let watch = Arc::new(Numbered { number: 0, next, woken: Arc::clone(&woken) });
+        let first = waker(Arc::clone(&watch));
+        let (second, third) = (first.clone(), first.clone());
+        assert!(first.will_wake(&waker(Arc::clone(&watch))));
+        assert!(!first.will_wake(&second));
+        third.wake_by_ref();
         thread::spawn(move || second.wake()).join().unwrap();
-        assert_eq!(counts.kept.load(Ordering::Relaxed), 1);
-        assert_eq!(counts.woken.load(Ordering::Relaxed), 2);
-        assert_eq!(Arc::strong_count(&counts), 2);
+        first.wake_by_ref();
+        assert_eq!(*woken.lock().unwrap(), [2, 1, 0]);
+        assert_eq!(Arc::strong_count(&watch), 2);
         drop(first);
-        assert_eq!(Arc::strong_count(&counts), 1);
+        assert_eq!(Arc::strong_count(&watch), 1);
+        // The second is gone as well: the list, the first and the third hold what was woken.
+        assert_eq!(Arc::strong_count(&woken), 3);
+        drop(third);
+        assert_eq!(Arc::strong_count(&woken), 2);
     }
 }

@@ -1,0 +1,64 @@
+//! Which task is being polled, and what keeps its waker meanwhile.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Weak};
+
+use super::trace::Trace;
+
+thread_local! {
+    /// The tasks that are being polled, or dropped, on this thread: one inside the other.
+    static POLLED: RefCell<Vec<Polled>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Polled {
+    task: Arc<str>,
+    /// The stacks that kept its waker in this poll. What still keeps it when the poll ends is what the
+    /// task waits for.
+    kept: Vec<Weak<Trace>>,
+}
+
+/// The task that is being polled on this thread.
+pub(super) fn task() -> Option<Arc<str>> {
+    POLLED.with_borrow(|polled| polled.last().map(|polled| Arc::clone(&polled.task)))
+}
+
+/// This stack keeps the task's waker, if the task is being polled, for as long as the stack itself is
+/// kept.
+pub(super) fn keep(task: &Arc<str>, trace: &Arc<Trace>) {
+    POLLED.with_borrow_mut(|polled| {
+        let own = polled.last_mut().filter(|polled| Arc::ptr_eq(&polled.task, task));
+        if let Some(polled) = own {
+            polled.kept.push(Arc::downgrade(trace));
+        }
+    });
+}
+
+/// How many stacks have kept the waker in this poll.
+pub(super) fn kept() -> usize {
+    POLLED.with_borrow(|polled| polled.last().map_or(0, |polled| polled.kept.len()))
+}
+
+/// The stacks that still do, but for the first `before`.
+pub(super) fn kept_since(before: usize) -> Vec<Arc<Trace>> {
+    POLLED.with_borrow(|polled| {
+        let kept = polled.last().into_iter().flat_map(|polled| polled.kept.iter().skip(before));
+        kept.filter_map(Weak::upgrade).collect()
+    })
+}
+
+/// Runs something as done by this task, and says what keeps its waker after that.
+pub(super) fn as_task<T>(task: &Arc<str>, work: impl FnOnce() -> T) -> (T, Vec<Arc<Trace>>) {
+    /// Also when the work panics.
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            POLLED.with_borrow_mut(Vec::pop);
+        }
+    }
+    POLLED.with_borrow_mut(|polled| {
+        polled.push(Polled { task: Arc::clone(task), kept: Vec::new() });
+    });
+    let _leave = Leave;
+    let done = work();
+    (done, kept_since(0))
+}
