@@ -77,6 +77,12 @@ pub fn known_as<F: Future>(name: &str, work: F) -> impl Future<Output = F::Outpu
     told::Task::new(name, work)
 }
 
+/// As [`known_as`], for a task that the code under test starts: it gets a number, and its beginning is a
+/// step of whoever starts it.
+pub fn started<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
+    known_as(&steps::start(), work)
+}
+
 /// What something comes to that must come to an end; fails if it is still waiting after two minutes of
 /// simulated time. `what` begins a sentence: "`close` to come to an end".
 pub async fn ends<T>(what: &str, work: impl Future<Output = T> + Send) -> T {

@@ -18,12 +18,14 @@ const KEPT: usize = 2_000;
 
 static ASKED_FOR: AtomicBool = AtomicBool::new(false);
 
-static STORY: Mutex<Story> = Mutex::new(Story { began: None, seen: VecDeque::new() });
+static STORY: Mutex<Story> = Mutex::new(Story { began: None, started: 0, seen: VecDeque::new() });
 
 /// The story that runs.
 struct Story {
     /// When its exchange was opened: its events count from there.
     began: Option<Instant>,
+    /// How many tasks the code under test has started.
+    started: usize,
     seen: VecDeque<Seen>,
 }
 
@@ -55,6 +57,8 @@ pub(super) enum Did {
     Returns(String),
     /// The exchange, or the desk, wrote this down as done by the task of this name.
     Event(String, What, Trace),
+    /// Started the task of this name.
+    Starts(String, Trace),
     /// Something that the suite says of it.
     Says(String),
 }
@@ -74,7 +78,20 @@ pub(super) fn asked_for() -> bool {
 pub(super) fn begin() {
     let mut story = story();
     story.began = None;
+    story.started = 0;
     story.seen.clear();
+}
+
+/// The code under test starts a task: its name.
+pub(super) fn start() -> String {
+    let number = {
+        let mut story = story();
+        story.started += 1;
+        story.started
+    };
+    let name = format!("pool task {number}");
+    see(|| Did::Starts(name.clone(), Trace::take()));
+    name
 }
 
 /// Keeps what the task did that is being polled, if steps are asked for.

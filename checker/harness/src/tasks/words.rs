@@ -153,7 +153,12 @@ impl Telling {
                 let Some(call) = called(&call) else { return };
                 (name, None, format!("{call} returns"))
             }
-            Did::Event(name, what, trace) => (name, trace.read().place, happened(&what)),
+            Did::Starts(task, trace) => (name, trace.read().place, format!("starts {task}")),
+            Did::Event(by, what, trace) => {
+                // Who is polled knows better: the exchange calls all tasks of the pool by one name.
+                let thread = who.map_or(by, str::to_owned);
+                (thread, trace.read().place, happened(&what))
+            }
             Did::Says(what) => (name, None, what),
         };
         self.tell(Step { at, thread, place, what, events, things: Vec::new() });
