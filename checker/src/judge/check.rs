@@ -91,7 +91,8 @@ pub fn judge(
         // It starts while the suite is being built.
         session.databases.begin(&builder)?;
     }
-    let built = builder.build(task, snapshot, shown, Worlds::All)?;
+    let worlds = if options.run.steps { Worlds::Told } else { Worlds::All };
+    let built = builder.build(task, snapshot, shown, worlds)?;
     let suite = match built.suite {
         Ok(suite) => suite,
         Err(message) => {

@@ -69,7 +69,11 @@ pub fn run(session: &Session, args: &CheckArgs) -> Result<ExitCode> {
     }
     let options = Options {
         case: args.case.clone(),
-        run: run::Options { seed: args.seed, schedules: args.seed.map(|_| 1), jobs: None },
+        run: run::Options {
+            seed: args.seed,
+            schedules: args.seed.map(|_| 1),
+            ..run::Options::default()
+        },
         fresh: args.fresh,
     };
     let mut verdicts = Vec::new();

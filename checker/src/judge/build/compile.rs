@@ -85,11 +85,12 @@ impl Builder<'_> {
         let began = Instant::now();
         let base = &course.base;
         let bin = base.join("bin");
-        let worlds = if task.facts.simulated { worlds } else { Worlds::All };
+        let worlds = worlds.of(task);
         let key = keys.key(course, task, &snapshot.hash)?;
         let place = match worlds {
             Worlds::All => bin.join(key),
             Worlds::Simulated => bin.join(key + "-simulated"),
+            Worlds::Told => bin.join(key + "-told"),
         };
         let done = |suite: Result<Suite, String>| {
             Ok(Built { seconds: began.elapsed().as_secs_f64(), suite })
@@ -104,7 +105,7 @@ impl Builder<'_> {
         if let Some(suite) = Suite::open(&place, task, worlds) {
             return done(Ok(suite));
         }
-        let workspace = package::write(course, task, snapshot, &slot)?;
+        let workspace = package::write(course, task, snapshot, &slot, worlds)?;
         let target = slot.target();
         let cargo = Cargo { workspace: &workspace, target, watcher, cancel };
         let mut packages: Vec<&str> = workspace.packages.iter().map(String::as_str).collect();
@@ -181,7 +182,7 @@ impl Suite {
         let in_use = File::open(place.join(FACTS)).ok()?;
         in_use.lock_shared().ok()?;
         let facts = serde_json::from_reader(&in_use).ok()?;
-        let real = (worlds == Worlds::All).then(|| place.join(binary_name("real")));
+        let real = (worlds != Worlds::Simulated).then(|| place.join(binary_name("real")));
         let simulated = task.facts.simulated.then(|| place.join(binary_name("sim")));
         // Tidied away just before it was locked?
         let is_there = real.iter().chain(&simulated).all(|path| path.is_file());
@@ -210,9 +211,9 @@ impl Suite {
             fs::create_dir_all(bin)?;
             // Two may build the same at the same time, each in a slot of its own.
             let scratch = tempfile::Builder::new().prefix("new-").tempdir_in(bin)?;
-            for world in ["real", "sim"] {
+            for (world, name) in [("real", "real"), ("told", "real"), ("sim", "sim")] {
                 if let Some(built) = binaries.get(&Names::new(task, world).suite) {
-                    keep(built, &scratch.path().join(binary_name(world)))?;
+                    keep(built, &scratch.path().join(binary_name(name)))?;
                 }
             }
             fs::write(scratch.path().join(FACTS), serde_json::to_vec(facts)?)?;

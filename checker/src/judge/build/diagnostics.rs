@@ -104,7 +104,11 @@ impl Diagnostics {
 
     /// How many warnings there are for the submission.
     pub fn warnings(&self, task: &Task, worlds: Worlds) -> usize {
-        let world = if worlds == Worlds::All { "real" } else { "sim" };
+        let world = match worlds {
+            Worlds::All => "real",
+            Worlds::Simulated => "sim",
+            Worlds::Told => "told",
+        };
         let mark = mark(&Names::new(task, world).graded);
         self.warnings.iter().filter(|warning| warning.package_id.contains(&mark)).count()
     }
@@ -121,16 +125,18 @@ impl Diagnostics {
             let mine = self.errors.iter().filter(|error| error.package_id.contains(&mark));
             mine.map(|error| &error.message).collect()
         };
-        let (real, sim) = (Names::new(task, "real"), Names::new(task, "sim"));
+        let [real, told, sim] = ["real", "told", "sim"].map(|world| Names::new(task, world));
         let rendered = |errors: &[&Diagnostic]| -> String {
             let own = format!("{}{}", snapshot.display(), std::path::MAIN_SEPARATOR);
             let text: String = errors.iter().filter_map(|error| error.rendered.clone()).collect();
             let text = text.replace(&own, &format!("{shown}/src/"));
             plain::cut(&plain::coloured(text.trim_end()), SHOWN).into_owned()
         };
-        let errors = of(&real.graded);
-        if !errors.is_empty() {
-            return Ok(rendered(&errors));
+        for name in [&real.graded, &told.graded] {
+            let errors = of(name);
+            if !errors.is_empty() {
+                return Ok(rendered(&errors));
+            }
         }
         let errors = of(&sim.graded);
         if !errors.is_empty() {
@@ -141,10 +147,10 @@ impl Diagnostics {
                 rendered(&errors)
             ));
         }
-        if let Some(sentence) = self.too_much(&[&real, &sim]) {
+        if let Some(sentence) = self.too_much(&[&real, &told, &sim]) {
             return Ok(sentence);
         }
-        for name in [&real.suite, &sim.suite] {
+        for name in [&real.suite, &told.suite, &sim.suite] {
             let errors = of(name);
             if errors.iter().any(|error| error.message.starts_with("linking")) {
                 bail!("the suite could not be linked:\n{}", rendered(&errors));

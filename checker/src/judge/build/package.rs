@@ -17,9 +17,13 @@ use crate::judge::build::crates::{Crates, Table, read, text_of};
 use crate::judge::build::slot::Slot;
 use crate::judge::snapshot::Snapshot;
 
-/// In the simulated world these are their stand-ins.
-const STAND_INS: [(&str, &str); 3] =
-    [("std", "sim-std"), ("parking_lot", "sim-parking-lot"), ("fixtures", FIXTURES)];
+/// In which world which crate is another one for the graded code.
+const STAND_INS: [(&str, &str, &str); 4] = [
+    ("sim", "std", "sim-std"),
+    ("sim", "parking_lot", "sim-parking-lot"),
+    ("sim", "fixtures", FIXTURES),
+    ("told", "tokio", "told-tokio"),
+];
 
 /// `fixtures`, built over the simulation.
 const FIXTURES: &str = "fixtures-sim";
@@ -42,6 +46,29 @@ pub enum Worlds {
     All,
     /// In the simulated one, for cases that run there.
     Simulated,
+    /// In the real one, for a task that is not simulated, so that the steps of its cases can be told:
+    /// with the lines of the source, and with tasks that have names. It takes longer to build.
+    Told,
+}
+
+impl Worlds {
+    /// Those that a task has.
+    pub fn of(self, task: &Task) -> Self {
+        match self {
+            Self::Simulated if !task.facts.simulated => Self::All,
+            Self::Told if task.facts.simulated => Self::All,
+            worlds => worlds,
+        }
+    }
+
+    /// The suffixes of the packages that are written for a task.
+    fn suffixes(self, task: &Task) -> &'static [&'static str] {
+        match self {
+            Self::Told => &["told"],
+            _ if task.facts.simulated => &["real", "sim"],
+            _ => &["real"],
+        }
+    }
 }
 
 /// The names of a task's generated packages in one of the worlds.
@@ -56,23 +83,34 @@ pub struct Names {
 }
 
 impl Names {
-    /// The names in the world with this suffix: `real` or `sim`.
+    /// The names in the world with this suffix: `real`, `sim` or `told`.
     pub fn new(task: &Task, world: &str) -> Self {
         let package = &task.facts.package;
         let apart = task.suite.join("src").join("main.rs").exists();
         Self {
             graded: format!("{package}-{world}"),
             suite: format!("{package}-suite-{world}"),
-            cases: apart.then(|| format!("{package}-cases-{world}")),
+            cases: apart.then(|| format!("{package}-cases-{}", of_suite(world))),
         }
     }
 }
 
+/// The world that a suite's own code lives in: it is the same, whether the graded crate is told or not.
+fn of_suite(world: &str) -> &str {
+    if world == "told" { "real" } else { world }
+}
+
 /// Writes the packages that build a task's suite against a snapshot in a slot. What is there
 /// already and right is left alone, so that cargo finds nothing changed.
-pub fn write(course: &Course, task: &Task, snapshot: &Snapshot, slot: &Slot) -> Result<Workspace> {
+pub fn write(
+    course: &Course,
+    task: &Task,
+    snapshot: &Snapshot,
+    slot: &Slot,
+    worlds: Worlds,
+) -> Result<Workspace> {
     let generator = Generator { crates: Crates::of(course)?, course, task, snapshot, slot };
-    generator.write()
+    generator.write(worlds)
 }
 
 struct Generator<'a> {
@@ -98,7 +136,7 @@ impl Generator<'_> {
         self.family().any(|task| task.facts.simulated)
     }
 
-    fn write(&self) -> Result<Workspace> {
+    fn write(&self, worlds: Worlds) -> Result<Workspace> {
         let source = self.slot.source(self.task);
         let laid_out = self.snapshot.lay_out(&source);
         laid_out.with_context(|| format!("cannot copy the source to {}", source.display()))?;
@@ -110,15 +148,12 @@ impl Generator<'_> {
         if self.is_simulated() && self.crates.folder("fixtures").is_some() {
             self.write_package(FIXTURES, self.fixtures()?)?;
         }
-        for world in ["real", "sim"] {
-            if world == "sim" && !self.task.facts.simulated {
-                continue;
-            }
+        for world in worlds.suffixes(self.task) {
             let names = Names::new(self.task, world);
             self.write_package(&names.graded, self.graded(world)?)?;
             self.write_package(&names.suite, self.suite(&names, world)?)?;
             if let Some(cases) = &names.cases {
-                self.write_package(cases, self.cases(world)?)?;
+                self.write_package(cases, self.cases(of_suite(world))?)?;
             }
             // The graded crates come along as dependencies. Asked for by name, both libraries of one
             // name would be laid in one place.
@@ -131,9 +166,16 @@ impl Generator<'_> {
     /// The workspace's own manifest, and a lock file that begins as the course's.
     fn write_root(&self, packages: &[String]) -> Result<()> {
         // Optimised but for the suite and the student's crate, which are built each time. Nobody
-        // reads debug information: panics and waits name their places without.
+        // reads debug information, but where steps are told: panics name their places without, and a
+        // build with it takes a third longer.
         let fast = json!({ "opt-level": 2 });
-        let profile = json!({ "debug": false, "package": { "*": fast, FIXTURES: fast } });
+        let mut profile = json!({ "debug": false, "package": { "*": fast, FIXTURES: fast } });
+        let told = Names::new(self.task, "told");
+        if packages.contains(&told.suite) {
+            for package in [told.graded, told.suite] {
+                profile["package"][package] = json!({ "debug": "line-tables-only" });
+            }
+        }
         let manifest = json!({
             "workspace": { "resolver": "3", "members": packages },
             "profile": { "dev": profile },
@@ -152,9 +194,10 @@ impl Generator<'_> {
             .map(String::as_str)
             .collect();
         let mut dependencies = self.dependencies(all, "real")?;
-        for (of, _) in STAND_INS.iter().filter(|_| self.is_simulated()) {
+        let simulated = |world: &str| world == "sim" && self.is_simulated();
+        for (world, of, _) in STAND_INS.iter().filter(|(world, ..)| simulated(world)) {
             // A made-up course need not have them all.
-            if let Ok(dependency) = self.dependency(of, "sim") {
+            if let Ok(dependency) = self.dependency(of, world) {
                 dependencies.insert(format!("sim-{of}"), dependency);
             }
         }
@@ -197,7 +240,7 @@ impl Generator<'_> {
 
     /// The suite, whole, or what joins its cases and the graded crate.
     fn suite(&self, names: &Names, world: &str) -> Result<Value> {
-        let mut dependencies = self.suite_dependencies(world)?;
+        let mut dependencies = self.suite_dependencies(of_suite(world))?;
         let graded = json!({ "package": names.graded, "path": format!("../{}", names.graded) });
         dependencies.insert(self.task.library(), graded);
         let mut root = "lib.rs";
@@ -254,8 +297,8 @@ impl Generator<'_> {
 
     /// What a package of this world says to depend on `name`.
     fn dependency(&self, name: &str, world: &str) -> Result<Value> {
-        let stand_in = STAND_INS.iter().find(|(of, _)| world == "sim" && *of == name);
-        if let Some((_, stand_in)) = stand_in {
+        let stand_in = STAND_INS.iter().find(|(lives, of, _)| *lives == world && *of == name);
+        if let Some((.., stand_in)) = stand_in {
             let mut dependency = match *stand_in {
                 FIXTURES => json!({ "path": text_of(&self.folder().join(FIXTURES))? }),
                 name => self.crates.get(name)?,

@@ -9,4 +9,6 @@ pub struct Options {
     pub schedules: Option<u64>,
     /// How many processes at once; `None`: as many as there are cores.
     pub jobs: Option<usize>,
+    /// Whether a failing case is to be told step by step.
+    pub steps: bool,
 }

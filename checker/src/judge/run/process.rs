@@ -26,7 +26,7 @@ pub fn request(suite: &Suite, case: Option<u32>, options: Options) -> Result<Req
         source: suite.facts.source.clone(),
         postgres: None,
         deadline: None,
-        steps: false,
+        steps: options.steps,
         replay: None,
     })
 }
