@@ -23,7 +23,7 @@ const WAITS_FOR: [(&str, &str); 19] = [
     ("Server>::ping", "the answer to a ping"),
     ("Server>::lag", "the answer how far the server is behind"),
     ("AsyncLine::", "the answer to a query"),
-    ("cluster::pool::ServerPool", "a place at the server"),
+    ("fixtures::cluster::pool", "a place at the server"),
     ("tokio::sync::mutex", "the Mutex"),
     ("tokio::sync::rwlock", "the RwLock"),
     ("tokio::sync::oneshot", "a message"),
@@ -167,16 +167,19 @@ impl Telling {
     fn tell(&mut self, mut step: Step) {
         step.things = self.things();
         if step.at > self.now {
-            self.told.push(Step {
-                at: step.at,
-                thread: CLOCK.to_owned(),
-                place: None,
-                what: format!("goes to {}", clock(step.at)),
-                events: self.told.last().map_or(0, |last| last.events),
-                things: self.told.last().map_or_else(Vec::new, |last| last.things.clone()),
-            });
+            self.now = step.at;
+            let goes = format!("goes to {}", clock(step.at));
+            if step.thread == CLOCK {
+                step.what = format!("{goes} and {}", step.what);
+            } else {
+                let (events, things) = self
+                    .told
+                    .last()
+                    .map_or((0, Vec::new()), |last| (last.events, last.things.clone()));
+                let (at, thread) = (step.at, CLOCK.to_owned());
+                self.told.push(Step { at, thread, place: None, what: goes, events, things });
+            }
         }
-        self.now = step.at;
         self.told.push(step);
     }
 
