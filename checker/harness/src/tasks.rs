@@ -5,6 +5,7 @@ mod polled;
 mod steps;
 mod told;
 mod trace;
+mod wait;
 mod words;
 
 use std::fmt;

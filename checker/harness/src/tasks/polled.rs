@@ -12,9 +12,16 @@ thread_local! {
 
 struct Polled {
     task: Arc<str>,
-    /// The stacks that kept its waker in this poll. What still keeps it when the poll ends is what the
-    /// task waits for.
-    kept: Vec<Weak<Trace>>,
+    /// Its wakers that were kept in this poll. Those that still are when it ends are what the task waits
+    /// for.
+    kept: Vec<Weak<Kept>>,
+}
+
+/// A waker is kept, for as long as this is.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// By whom.
+    pub(super) by: Arc<Trace>,
 }
 
 /// The task that is being polled on this thread.
@@ -22,27 +29,28 @@ pub(super) fn task() -> Option<Arc<str>> {
     POLLED.with_borrow(|polled| polled.last().map(|polled| Arc::clone(&polled.task)))
 }
 
-/// This stack keeps the task's waker, if the task is being polled, for as long as the stack itself is
-/// kept.
-pub(super) fn keep(task: &Arc<str>, trace: &Arc<Trace>) {
+/// The waker of this task is kept now, by whoever is seen on the stack.
+pub(super) fn keep(task: &Arc<str>) -> Arc<Kept> {
+    let kept = Arc::new(Kept { by: Arc::new(Trace::take()) });
     POLLED.with_borrow_mut(|polled| {
         let own = polled.last_mut().filter(|polled| Arc::ptr_eq(&polled.task, task));
         if let Some(polled) = own {
-            polled.kept.push(Arc::downgrade(trace));
+            polled.kept.push(Arc::downgrade(&kept));
         }
     });
+    kept
 }
 
-/// How many stacks have kept the waker in this poll.
+/// How often the waker has been kept in this poll.
 pub(super) fn kept() -> usize {
     POLLED.with_borrow(|polled| polled.last().map_or(0, |polled| polled.kept.len()))
 }
 
-/// The stacks that still do, but for the first `before`.
+/// By whom it still is, but for the first `before`.
 pub(super) fn kept_since(before: usize) -> Vec<Arc<Trace>> {
     POLLED.with_borrow(|polled| {
         let kept = polled.last().into_iter().flat_map(|polled| polled.kept.iter().skip(before));
-        kept.filter_map(Weak::upgrade).collect()
+        kept.filter_map(Weak::upgrade).map(|kept| Arc::clone(&kept.by)).collect()
     })
 }
 

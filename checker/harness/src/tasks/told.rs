@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use watched_waker::Watch;
 
-use super::polled;
+use super::polled::{self, Kept};
 use super::steps::{self, Did};
 use super::trace::Trace;
 
@@ -15,21 +15,21 @@ use super::trace::Trace;
 struct OfPoll {
     task: Arc<str>,
     waker: Waker,
-    /// The stack that kept it.
-    kept: Option<Arc<Trace>>,
+    kept: Option<Arc<Kept>>,
 }
 
 impl Watch for OfPoll {
     fn kept(&self) -> Arc<Self> {
-        let trace = Arc::new(Trace::take());
-        polled::keep(&self.task, &trace);
         let (task, waker) = (Arc::clone(&self.task), self.waker.clone());
-        Arc::new(Self { task, waker, kept: Some(trace) })
+        let kept = Some(polled::keep(&task));
+        Arc::new(Self { task, waker, kept })
     }
 
     fn woken(&self) {
-        let task = || Arc::clone(&self.task);
-        steps::see(|| Did::Wakes { task: task(), wait: self.kept.clone(), by: Trace::take() });
+        steps::see(|| {
+            let wait = self.kept.as_ref().map(|kept| Arc::clone(&kept.by));
+            Did::Wakes { task: Arc::clone(&self.task), wait, by: Trace::take() }
+        });
         self.waker.wake_by_ref();
     }
 }

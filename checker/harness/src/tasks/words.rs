@@ -1,12 +1,12 @@
 //! What was seen of the tasks of a story, in words.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use ledger::{Location, Step, Thing, What};
 
 use super::steps::{self, Did, Seen};
-use super::trace::{Read, Trace};
+use super::wait::{in_words, parts};
 use crate::clock;
 
 /// Whoever lets time pass.
@@ -15,55 +15,18 @@ const CLOCK: &str = "the clock";
 /// More who wait for the same are counted, and not named.
 const NAMED: usize = 8;
 
-/// What a task waits for, by a function that it is in; the one that says most comes first.
-const WAITS_FOR: [(&str, &str); 19] = [
-    ("ManageConnection>::connect", "the exchange to connect"),
-    ("Server>::connect", "the server to connect"),
-    ("ManageConnection>::is_valid", "the answer to a ping"),
-    ("Server>::ping", "the answer to a ping"),
-    ("Server>::lag", "the answer how far the server is behind"),
-    ("AsyncLine::", "the answer to a query"),
-    ("fixtures::cluster::pool", "a place at the server"),
-    ("tokio::sync::mutex", "the Mutex"),
-    ("tokio::sync::rwlock", "the RwLock"),
-    ("tokio::sync::oneshot", "a message"),
-    ("tokio::sync::mpsc", "a message"),
-    ("tokio::sync::broadcast", "a message"),
-    ("tokio::sync::watch", "a change"),
-    ("tokio::sync::notify", "a notification"),
-    ("tokio::sync::batch_semaphore", "a permit"),
-    ("tokio::runtime::task::join", "the end of a task"),
-    ("tokio::time::interval", "the next tick"),
-    ("tokio::time::timeout", TIME_LIMIT),
-    ("tokio::time::sleep", "the end of its sleep"),
-];
-
-/// What everything with a time limit waits for beside something else.
-const TIME_LIMIT: &str = "its time limit";
-
-/// A part of a wait: what for, and in which line.
-struct Part {
-    place: Location,
-    what: &'static str,
-}
-
-/// Somebody who waits, and is not woken yet.
-struct Waiting {
-    task: String,
-    place: Location,
-    what: &'static str,
-    is_woken: bool,
-}
-
 /// How the failing story went.
 pub(crate) fn tell() -> Vec<Step> {
     let mut seen = steps::take();
     drop_what_events_say(&mut seen);
     let mut telling = Telling::default();
     for (at, seen) in seen {
-        telling.add(at, seen);
+        let events = seen.events;
+        if let Some(told) = telling.told(seen) {
+            telling.add(at, events, told);
+        }
     }
-    telling.told
+    telling.steps
 }
 
 /// A call is told by the desk's own event, where there is one: it asks, and it gets.
@@ -85,102 +48,103 @@ fn drop_what_events_say(seen: &mut Vec<(Duration, Seen)>) {
     seen.retain(|_| stays.next().unwrap_or(true));
 }
 
+/// A step, but for the time: who, in which line, what.
+type Told = (String, Option<Location>, String);
+
+/// Somebody who waits.
+struct Waiting {
+    task: String,
+    place: Location,
+    what: String,
+    is_woken: bool,
+}
+
 #[derive(Default)]
 struct Telling {
-    told: Vec<Step>,
+    steps: Vec<Step>,
     /// In the order in which they came.
     waiting: Vec<Waiting>,
+    /// What each task had to do with the exchange last.
+    last: HashMap<String, What>,
     now: Duration,
 }
 
 impl Telling {
-    fn add(&mut self, at: Duration, seen: Seen) {
-        let Seen { events, who, did, .. } = seen;
-        let who = who.as_deref();
-        let before = who.and_then(|who| self.stop_waiting(who));
+    /// What is told of something that was seen; nothing, if it is the suite's own affair.
+    fn told(&mut self, seen: Seen) -> Option<Told> {
+        let who = seen.who.as_deref();
+        // Who does something waits no longer.
+        let waited = who.and_then(|who| self.stop_waiting(who));
         let name = who.unwrap_or("the pool").to_owned();
-        let (thread, place, what) = match did {
+        Some(match seen.did {
             Did::Waits(traces) => {
                 let parts = parts(&traces);
-                let Some(first) = parts.first() else { return };
-                let place = first.place.clone();
-                let on = before.is_some_and(|before| before.place == place);
-                let what = format!(
-                    "{} {}",
-                    if on { "waits on for" } else { "waits for" },
-                    in_words(&parts)
-                );
-                let (task, at) = (name.clone(), place.clone());
-                self.waiting.push(Waiting { task, place: at, what: first.what, is_woken: false });
-                (name, Some(place), what)
+                let asked = self.asked(&name);
+                let first = parts.first()?;
+                let (place, what) = (first.place.clone(), first.what(&asked).to_owned());
+                let on = waited.is_some_and(|waited| waited.place == place);
+                let on = if on { " on" } else { "" };
+                let task = name.clone();
+                self.waiting.push(Waiting { task, place: place.clone(), what, is_woken: false });
+                (name, Some(place), format!("waits{on} for {}", in_words(&parts, &asked)))
             }
             Did::Wakes { task, wait, by } => {
-                let wait = parts(wait.as_slice()).pop();
+                let wait = parts(&wait).pop()?;
                 let by = by.read();
-                let by_time = by.place.is_none() && by.calls("tokio::runtime::time");
-                // The suite's own waits are not told of.
-                let Some(wait) = wait else { return };
-                let waiting = self.waiting.iter_mut().find(|one| one.task == *task);
-                let again = waiting.is_none_or(|one| std::mem::replace(&mut one.is_woken, true));
-                if by_time {
-                    (CLOCK.to_owned(), Some(wait.place), format!("wakes {task}: {}", wait.what))
-                } else {
-                    let who = match (who, &by.place) {
-                        (None, None) => "tokio".to_owned(),
-                        _ => name,
-                    };
-                    let again = if again { ", who was woken already" } else { "" };
-                    (who, by.place, format!("wakes {task}{again}"))
+                if who.is_none() && by.place.is_none() && by.calls("tokio::runtime::time") {
+                    let asked = self.asked(&task);
+                    let what = format!("wakes {task}: {}", wait.what(&asked));
+                    return Some((CLOCK.to_owned(), Some(wait.place), what));
                 }
+                let waiting = self.waiting.iter_mut().find(|waiting| *waiting.task == *task);
+                let again = waiting.is_some_and(|one| std::mem::replace(&mut one.is_woken, true));
+                let again = if again { ", who was woken already" } else { "" };
+                let whom = if who == Some(&*task) { "itself" } else { &*task };
+                let who =
+                    if who.is_none() && by.place.is_none() { "tokio".to_owned() } else { name };
+                (who, by.place, format!("wakes {whom}{again}"))
             }
             Did::IsDropped(traces) => {
-                let parts = parts(&traces);
-                let Some(first) = parts.first() else { return };
-                (name, Some(first.place.clone()), "is dropped while it waits here".to_owned())
+                let place = parts(&traces).first()?.place.clone();
+                (name, Some(place), "is dropped while it waits here".to_owned())
             }
             Did::Drops(call, traces) => {
-                let Some(call) = called(&call) else { return };
-                let parts = parts(&traces);
-                let place = parts.first().map(|part| part.place.clone());
+                let call = called(&call)?;
+                let place = parts(&traces).first().map(|part| part.place.clone());
                 let here = if place.is_some() { ", which waits here" } else { "" };
                 (name, place, format!("drops {call}{here}"))
             }
-            Did::Calls(call) => {
-                let Some(call) = called(&call) else { return };
-                (name, None, format!("calls {call}"))
-            }
-            Did::Returns(call) => {
-                let Some(call) = called(&call) else { return };
-                (name, None, format!("{call} returns"))
-            }
+            Did::Calls(call) => (name, None, format!("calls {}", called(&call)?)),
+            Did::Returns(call) => (name, None, format!("{} returns", called(&call)?)),
             Did::Starts(task, trace) => (name, trace.read().place, format!("starts {task}")),
             Did::Event(by, what, trace) => {
                 // Who is polled knows better: the exchange calls all tasks of the pool by one name.
-                let thread = who.map_or(by, str::to_owned);
-                (thread, trace.read().place, happened(&what))
+                let name = who.map_or(by, str::to_owned);
+                let told = happened(&what);
+                self.last.insert(name.clone(), what);
+                (name, trace.read().place, told)
             }
             Did::Says(what) => (name, None, what),
-        };
-        self.tell(Step { at, thread, place, what, events, things: Vec::new() });
+        })
     }
 
-    fn tell(&mut self, mut step: Step) {
-        step.things = self.things();
-        if step.at > self.now {
-            self.now = step.at;
-            let goes = format!("goes to {}", clock(step.at));
-            if step.thread == CLOCK {
-                step.what = format!("{goes} and {}", step.what);
+    /// Tells it, behind the time that has passed.
+    fn add(&mut self, at: Duration, events: usize, (thread, place, mut what): Told) {
+        if at > self.now {
+            self.now = at;
+            let goes = format!("goes to {}", clock(at));
+            if thread == CLOCK {
+                what = format!("{goes} and {what}");
             } else {
-                let (events, things) = self
-                    .told
-                    .last()
-                    .map_or((0, Vec::new()), |last| (last.events, last.things.clone()));
-                let (at, thread) = (step.at, CLOCK.to_owned());
-                self.told.push(Step { at, thread, place: None, what: goes, events, things });
+                let last = self.steps.last();
+                let (events, things) =
+                    last.map_or((0, Vec::new()), |last| (last.events, last.things.clone()));
+                let thread = CLOCK.to_owned();
+                self.steps.push(Step { at, thread, place: None, what: goes, events, things });
             }
         }
-        self.told.push(step);
+        let things = self.things();
+        self.steps.push(Step { at, thread, place, what, events, things });
     }
 
     fn stop_waiting(&mut self, task: &str) -> Option<Waiting> {
@@ -188,16 +152,24 @@ impl Telling {
         Some(self.waiting.remove(place))
     }
 
-    /// Who waits at which line.
+    /// What this task has asked of the exchange, continuing "waits for".
+    fn asked(&self, task: &str) -> String {
+        match self.last.get(task) {
+            Some(What::Connecting { conn }) => format!("{conn} to open"),
+            Some(What::Pinging { conn }) => format!("{conn} to answer the ping"),
+            _ => "the answer to a query".to_owned(),
+        }
+    }
+
+    /// Who waits for what in which line.
     fn things(&self) -> Vec<Thing> {
         let mut things: Vec<Thing> = Vec::new();
         for Waiting { task, place, what, .. } in &self.waiting {
             let name = format!("{what} ({}:{})", place.file, place.line);
-            match things.iter_mut().find(|thing| thing.name == name) {
-                Some(thing) => thing.waiting.push(task.clone()),
-                None => {
-                    things.push(Thing { name, holders: Vec::new(), waiting: vec![task.clone()] });
-                }
+            if let Some(thing) = things.iter_mut().find(|thing| thing.name == name) {
+                thing.waiting.push(task.clone());
+            } else {
+                things.push(Thing { name, holders: Vec::new(), waiting: vec![task.clone()] });
             }
         }
         for Thing { waiting, .. } in &mut things {
@@ -209,39 +181,6 @@ impl Telling {
         }
         things
     }
-}
-
-/// The parts of a wait that lie in the student's code; what has a time limit comes first, the limit
-/// last.
-fn parts(traces: &[Arc<Trace>]) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
-    for trace in traces {
-        let read = trace.read();
-        let what = waits_for(&read);
-        let Some(place) = read.place else { continue };
-        if !parts.iter().any(|part| part.place == place && part.what == what) {
-            parts.push(Part { place, what });
-        }
-    }
-    parts.sort_by_key(|part| part.what == TIME_LIMIT);
-    parts
-}
-
-fn waits_for(read: &Read) -> &'static str {
-    let known = WAITS_FOR.iter().find(|(function, _)| read.calls(function));
-    known.map_or("a wake-up", |(_, what)| what)
-}
-
-fn in_words(parts: &[Part]) -> String {
-    let first = parts.first().map(|part| &part.place);
-    let words = parts.iter().map(|part| {
-        if Some(&part.place) == first {
-            part.what.to_owned()
-        } else {
-            format!("{} ({}:{})", part.what, part.place.file, part.place.line)
-        }
-    });
-    words.collect::<Vec<_>>().join(", or ")
 }
 
 /// The name in what a sentence says of a call: "`close` to come to an end".
