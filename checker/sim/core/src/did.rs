@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::place::{Place, TaskId};
-use crate::reason::{Guarded, Mode, On};
+use crate::reason::{Mode, On};
 
 /// One thing that a task did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,6 @@ pub(crate) enum Did {
     Took {
         gate: usize,
         mode: Mode,
-        what: Guarded,
     },
     /// It did not get the gate, and did not wait for it.
     SawHeld {

@@ -34,7 +34,7 @@ impl Gate {
         let blocked = world::with(|state| {
             let gate = self.index(state, at);
             if state.take_gate(gate, mode, at) {
-                state.tell(at, |_| self.took(gate, mode));
+                state.tell(at, |_| Did::Took { gate, mode });
                 return None;
             }
             let me = state.current;
@@ -46,7 +46,7 @@ impl Gate {
             let wake = wait::block(On::Gate { gate, mode, what: self.what }, at, deadline);
             let taken = world::with(|state| {
                 let taken = state.back_at_gate(gate, mode, at, wake)?;
-                state.tell(at, |_| if taken { self.took(gate, mode) } else { Did::TimeUp });
+                state.tell(at, |_| if taken { Did::Took { gate, mode } } else { Did::TimeUp });
                 Some(taken)
             });
             if let Some(taken) = taken.flatten() {
@@ -63,7 +63,7 @@ impl Gate {
             let taken = state.take_gate(gate, mode, at);
             state.tell(at, |state| {
                 let held = || Did::SawHeld { gate, by: state.holder(gate) };
-                if taken { self.took(gate, mode) } else { held() }
+                if taken { Did::Took { gate, mode } } else { held() }
             });
             taken
         })
@@ -126,10 +126,6 @@ impl Gate {
             let at = hold.map_or(state.me().at, |hold| hold.at);
             then(state, gate, at);
         });
-    }
-
-    fn took(&self, gate: usize, mode: Mode) -> Did {
-        Did::Took { gate, mode, what: self.what }
     }
 
     /// Its number in this schedule, whoever meets it first at `at`.

@@ -158,7 +158,7 @@ impl<'a> Words<'a> {
             }
             _ if !is_told => return None,
             Did::Waits { .. } => return None,
-            Did::Took { gate, mode, what } => self.took(*gate, *mode, *what),
+            Did::Took { gate, mode } => self.took(*gate, *mode),
             Did::SawHeld { gate, by: Some(by) } if *by == me => {
                 format!("saw that it holds {} itself", self.gate(*gate))
             }
@@ -169,7 +169,7 @@ impl<'a> Words<'a> {
                 format!("did not get {}, and did not wait", self.gate(*gate))
             }
             Did::GaveBack { gate, .. } => format!("gave {} back", self.gate(*gate)),
-            Did::Downgraded { gate } => format!("keeps {} for less than before", self.gate(*gate)),
+            Did::Downgraded { gate } => format!("now holds {} for reading", self.gate(*gate)),
             Did::GaveWay => "gave way to others".to_owned(),
             Did::Woke { by: Some(by) } => format!("was woken by {}", self.name(*by)),
             Did::Woke { by: None } => "was woken without a reason".to_owned(),
@@ -183,14 +183,13 @@ impl<'a> Words<'a> {
         })
     }
 
-    fn took(&self, gate: usize, mode: Mode, what: Guarded) -> String {
+    fn took(&self, gate: usize, mode: Mode) -> String {
         let gate = self.gate(gate);
-        match (what, mode) {
-            (Guarded::Initialisation, _) => format!("has {gate} to itself"),
-            (Guarded::Lock, Mode::Exclusive) => format!("took {gate}"),
-            (Guarded::Lock, Mode::Shared | Mode::Recursive) => format!("took {gate} for reading"),
-            (Guarded::Lock, Mode::Upgradable) => format!("took {gate} for reading, and may write"),
-            (Guarded::Lock, Mode::Upgrade) => format!("has {gate} for writing"),
+        match mode {
+            Mode::Exclusive => format!("took {gate}"),
+            Mode::Shared | Mode::Recursive => format!("took {gate} for reading"),
+            Mode::Upgradable => format!("took {gate} for reading, and may write later"),
+            Mode::Upgrade => format!("has {gate} for writing"),
         }
     }
 
@@ -255,7 +254,7 @@ impl<'a> Words<'a> {
     fn full_name(&self, gate: usize) -> String {
         let Some((what, at)) = self.state.gates[gate].home else { return "a lock".to_owned() };
         if what == Guarded::Initialisation {
-            return format!("the initialisation ({})", Spot(at));
+            return format!("the right to initialise ({})", Spot(at));
         }
         let mut here = self.locks.iter().filter(|(_, home)| *home == at);
         match (here.clone().count(), here.position(|(number, _)| *number == gate)) {

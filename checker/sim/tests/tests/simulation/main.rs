@@ -10,6 +10,7 @@ mod parking_lots;
 mod paths;
 mod polling;
 mod schedules;
+mod steps;
 mod threads;
 mod time;
 mod unmodelled;
