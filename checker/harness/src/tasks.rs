@@ -87,7 +87,7 @@ pub fn started<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
 /// What something comes to that must come to an end; fails if it is still waiting after two minutes of
 /// simulated time. `what` begins a sentence: "`close` to come to an end".
 pub async fn ends<T>(what: &str, work: impl Future<Output = T> + Send) -> T {
-    let work = told::Call::new(what, work);
+    let work = told::Awaited::call(what, work);
     match ends_within(NEVER, Box::pin(work)).await {
         Ok(value) => value,
         Err(late) => fail(format!("{what} to come to an end"), format!("{late} of simulated time")),
@@ -187,19 +187,17 @@ impl fmt::Display for Cut {
 impl Cut {
     /// Polls `work` up to the cut and drops it there: `None`. Its value, if it is quicker.
     pub async fn apply<F: Future>(self, work: F) -> Option<F::Output> {
+        let work = told::Awaited::new(format!("what it awaits, {self}"), work);
         let mut work = Some(Box::pin(work));
         let mut polled = 0;
-        let says = || steps::Did::Says(format!("drops what it awaits {self}"));
         poll_fn(|context| {
             let Some(running) = work.as_mut().filter(|_| polled < self.polls) else {
-                steps::see(says);
                 work = None;
                 return Poll::Ready(None);
             };
             polled += 1;
             let poll = running.as_mut().poll(context).map(Some);
             if poll.is_pending() && polled == self.polls && !self.woken {
-                steps::see(says);
                 work = None;
                 return Poll::Ready(None);
             }

@@ -43,13 +43,17 @@ pub(super) struct Seen {
 /// What can be seen.
 #[derive(Debug)]
 pub(super) enum Did {
-    /// Was polled, and waits: the stacks that kept its waker. None, if it has come to its end.
+    /// Was polled, and waits: the stacks that kept its waker.
     Waits(Vec<Arc<Trace>>),
+    /// Was polled, and has come to its end.
+    Ends,
+    /// Was polled, and panicked.
+    Panics,
     /// Woke a task: the stack that had kept the waker, and the one that used it.
     Wakes { task: Arc<str>, wait: Option<Arc<Trace>>, by: Trace },
     /// Was dropped while it waited so.
     IsDropped(Vec<Arc<Trace>>),
-    /// Dropped this call while it waited so.
+    /// Dropped something that it awaited, which waited so.
     Drops(String, Vec<Arc<Trace>>),
     /// Made this call.
     Calls(String),
@@ -59,8 +63,6 @@ pub(super) enum Did {
     Event(String, What, Trace),
     /// Started the task of this name.
     Starts(String, Trace),
-    /// Something that the suite says of it.
-    Says(String),
 }
 
 /// From now on steps are kept.

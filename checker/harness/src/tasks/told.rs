@@ -1,9 +1,11 @@
 //! Tasks and calls whose steps can be told: where they wait, who wakes them, when they are dropped.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
 use watched_waker::Watch;
 
@@ -56,6 +58,7 @@ impl<F: Future> Future for Task<F> {
         let (poll, kept) = if steps::asked_for() {
             let (task, waker) = (Arc::clone(name), context.waker().clone());
             let waker = watched_waker::waker(Arc::new(OfPoll { task, waker, kept: None }));
+            let _panics = TellsOfPanics(name);
             polled::as_task(name, || running.poll(&mut Context::from_waker(&waker)))
         } else {
             (running.poll(context), Vec::new())
@@ -65,50 +68,75 @@ impl<F: Future> Future for Task<F> {
         }
         if steps::asked_for() {
             waits.clone_from(&kept);
-            steps::keep(Some(Arc::clone(name)), Did::Waits(kept));
+            let did = if poll.is_ready() { Did::Ends } else { Did::Waits(kept) };
+            steps::keep(Some(Arc::clone(name)), did);
         }
         poll
+    }
+}
+
+/// While a task is polled: says so if it panics.
+struct TellsOfPanics<'a>(&'a Arc<str>);
+
+impl Drop for TellsOfPanics<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            steps::keep(Some(Arc::clone(self.0)), Did::Panics);
+        }
     }
 }
 
 impl<F: Future> Drop for Task<F> {
     fn drop(&mut self) {
         if self.work.is_some() && steps::asked_for() {
-            let waits = std::mem::take(&mut self.waits);
+            let waits = mem::take(&mut self.waits);
             steps::keep(Some(Arc::clone(&self.name)), Did::IsDropped(waits));
             polled::as_task(&self.name, || self.work = None);
         }
     }
 }
 
-/// A call of the code under test, within a task.
-pub(super) struct Call<F: Future> {
+/// Something that a task awaits and may drop half-way.
+pub(super) struct Awaited<F: Future> {
+    /// Whether its beginning and its end are told as well.
+    is_call: bool,
+    /// Continues "drops" and "calls". If it is empty, nothing is told.
     what: String,
     work: Pin<Box<F>>,
     waits: Vec<Arc<Trace>>,
     is_under_way: bool,
 }
 
-impl<F: Future> Call<F> {
-    pub(super) fn new(what: &str, work: F) -> Self {
-        let what = what.to_owned();
-        Self { what, work: Box::pin(work), waits: Vec::new(), is_under_way: false }
+impl<F: Future> Awaited<F> {
+    /// A call of the code under test; `sentence` names it in backquotes, or else it is not told of.
+    pub(super) fn call(sentence: &str, work: F) -> Self {
+        let call = steps::asked_for().then(|| sentence.split('`').nth(1)).flatten();
+        let what = call.map(|call| format!("`{call}`")).unwrap_or_default();
+        let mut awaited = Self::new(what, work);
+        awaited.is_call = call.is_some();
+        awaited
+    }
+
+    /// Something else. `what` continues "drops".
+    pub(super) fn new(what: String, work: F) -> Self {
+        let waits = Vec::new();
+        Self { is_call: false, what, work: Box::pin(work), waits, is_under_way: false }
     }
 }
 
-impl<F: Future> Future for Call<F> {
+impl<F: Future> Future for Awaited<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         if !self.is_under_way {
             self.is_under_way = true;
-            steps::see(|| Did::Calls(self.what.clone()));
+            self.says(Did::Calls);
         }
         let before = polled::kept();
         let poll = self.work.as_mut().poll(context);
         if poll.is_ready() {
             self.is_under_way = false;
-            steps::see(|| Did::Returns(self.what.clone()));
+            self.says(Did::Returns);
         } else {
             self.waits = polled::kept_since(before);
         }
@@ -116,11 +144,19 @@ impl<F: Future> Future for Call<F> {
     }
 }
 
-impl<F: Future> Drop for Call<F> {
+impl<F: Future> Awaited<F> {
+    fn says(&self, what: fn(String) -> Did) {
+        if self.is_call {
+            steps::see(|| what(self.what.clone()));
+        }
+    }
+}
+
+impl<F: Future> Drop for Awaited<F> {
     fn drop(&mut self) {
-        if self.is_under_way {
-            let waits = std::mem::take(&mut self.waits);
-            steps::see(|| Did::Drops(self.what.clone(), waits));
+        if self.is_under_way && !self.what.is_empty() {
+            let (what, waits) = (mem::take(&mut self.what), mem::take(&mut self.waits));
+            steps::see(|| Did::Drops(what, waits));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::trace::{Read, Trace};
 const EXCHANGE: &str = "the exchange";
 
 /// What a task waits for, by a function or a module that its stack is in; what says most comes first.
-const FOR: [(&str, &str); 14] = [
+const FOR: [(&str, &str); 15] = [
     ("fixtures::exchange", EXCHANGE),
     ("fixtures::cluster::pool", "a place at the server"),
     ("tokio::sync::mutex", "the Mutex"),
@@ -22,6 +22,7 @@ const FOR: [(&str, &str); 14] = [
     ("tokio::sync::notify", "a notification"),
     ("tokio::sync::batch_semaphore", "a permit"),
     ("tokio::runtime::task::join", "the end of a task"),
+    ("tokio::util::idle_notified_set", "the end of a task"),
     ("tokio::time::interval", "the next tick"),
     ("tokio::time::timeout", "its time limit"),
     ("tokio::time::sleep", "the end of its sleep"),

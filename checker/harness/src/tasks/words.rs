@@ -18,7 +18,7 @@ const NAMED: usize = 8;
 /// How the failing story went.
 pub(crate) fn tell() -> Vec<Step> {
     let mut seen = steps::take();
-    drop_what_events_say(&mut seen);
+    leave_out_what_is_said_twice(&mut seen);
     let mut telling = Telling::default();
     for (at, seen) in seen {
         let events = seen.events;
@@ -29,18 +29,21 @@ pub(crate) fn tell() -> Vec<Step> {
     telling.steps
 }
 
-/// A call is told by the desk's own event, where there is one: it asks, and it gets.
-fn drop_what_events_say(seen: &mut Vec<(Duration, Seen)>) {
+/// A call is told by the desk's own event, where there is one: it asks, and it gets. And what drops a
+/// call drops what the call awaits.
+fn leave_out_what_is_said_twice(seen: &mut Vec<(Duration, Seen)>) {
     let is = |index: usize, answer: fn(&Did) -> bool| {
         seen.get(index).is_some_and(|(_, seen): &(Duration, Seen)| answer(&seen.did))
     };
     let asked = |did: &Did| matches!(did, Did::Event(_, What::Asked, _));
+    let drops = |did: &Did| matches!(did, Did::Drops(..));
     let answered =
         |did: &Did| matches!(did, Did::Event(_, What::Got { .. } | What::GaveUp { .. }, _));
     let stays: Vec<bool> = (0..seen.len())
         .map(|index| match seen[index].1.did {
             Did::Calls(_) => index == 0 || !is(index - 1, asked),
             Did::Returns(_) => !is(index + 1, answered),
+            Did::Drops(..) => index == 0 || !is(index - 1, drops),
             _ => true,
         })
         .collect();
@@ -108,14 +111,13 @@ impl Telling {
                 let place = parts(&traces).first()?.place.clone();
                 (name, Some(place), "is dropped while it waits here".to_owned())
             }
-            Did::Drops(call, traces) => {
-                let call = called(&call)?;
+            Did::Drops(what, traces) => {
                 let place = parts(&traces).first().map(|part| part.place.clone());
                 let here = if place.is_some() { ", which waits here" } else { "" };
-                (name, place, format!("drops {call}{here}"))
+                (name, place, format!("drops {what}{here}"))
             }
-            Did::Calls(call) => (name, None, format!("calls {}", called(&call)?)),
-            Did::Returns(call) => (name, None, format!("{} returns", called(&call)?)),
+            Did::Calls(call) => (name, None, format!("calls {call}")),
+            Did::Returns(call) => (name, None, format!("{call} returns")),
             Did::Starts(task, trace) => (name, trace.read().place, format!("starts {task}")),
             Did::Event(by, what, trace) => {
                 // Who is polled knows better: the exchange calls all tasks of the pool by one name.
@@ -124,7 +126,8 @@ impl Telling {
                 self.last.insert(name.clone(), what);
                 (name, trace.read().place, told)
             }
-            Did::Says(what) => (name, None, what),
+            Did::Ends => (name, None, "ends".to_owned()),
+            Did::Panics => (name, None, "panics".to_owned()),
         })
     }
 
@@ -181,12 +184,6 @@ impl Telling {
         }
         things
     }
-}
-
-/// The name in what a sentence says of a call: "`close` to come to an end".
-fn called(what: &str) -> Option<String> {
-    let name = what.split('`').nth(1)?;
-    Some(format!("`{name}`"))
 }
 
 /// What happened, continuing the name of who did it.

@@ -20,7 +20,7 @@ pub(crate) const fn pool(min: u32, max: u32) -> Strategy {
 
 /// Tells a story on a paused clock.
 pub(crate) fn order(tell: impl AsyncFn()) {
-    tasks::one_order(&|| Box::pin(tell()));
+    tasks::one_order(&|| Box::pin(tasks::known_as("desk", tell())));
 }
 
 /// A strategy, as the code says it.
