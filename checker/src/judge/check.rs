@@ -105,7 +105,13 @@ pub fn judge(
         Some(asked) => vec![find_case(&listing, asked)?],
         None => listing.cases.clone(),
     };
-    let mut cases = session.run(&suite, &wanted, options.run, watcher, cancel)?;
+    let mut cases = session.run(
+        &suite,
+        &wanted,
+        run::Options { small: true, ..options.run },
+        watcher,
+        cancel,
+    )?;
     if let ([case], true) = (cases.as_mut_slice(), options.case.is_some()) {
         show_only_the_failing_schedule(session, &suite, case, options.run, cancel)?;
     }
@@ -144,7 +150,10 @@ fn show_only_the_failing_schedule(
     options: run::Options,
     cancel: &Cancel,
 ) -> Result<()> {
-    let Some(seed) = case.seed.filter(|_| case.schedules > 1) else { return Ok(()) };
+    let is_shown_already = case.shrunk.is_some();
+    let Some(seed) = case.seed.filter(|_| case.schedules > 1 && !is_shown_already) else {
+        return Ok(());
+    };
     let alone = run::Options { seed: Some(seed), schedules: Some(1), ..options };
     let info = std::slice::from_ref(&case.info);
     if let [again] = session.run(suite, info, alone, &|_| {}, cancel)?.as_slice() {

@@ -10,6 +10,7 @@ pub mod key;
 pub mod progress;
 pub mod run;
 pub mod session;
+pub mod shrink;
 pub mod snapshot;
 pub mod store;
 pub mod verdict;

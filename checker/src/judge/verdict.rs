@@ -1,6 +1,6 @@
 //! What a check found out, and how a task stands: states, outcomes and points.
 
-use ledger::{CaseInfo, Event, Failure, World};
+use ledger::{CaseInfo, Event, Failure, Schedule, Step, World};
 use serde::{Deserialize, Serialize};
 
 /// How a task stands.
@@ -83,6 +83,15 @@ pub struct CaseVerdict {
     pub failure: Option<Failure>,
     /// What happened in the failing schedule.
     pub ledger: Vec<Event>,
+    /// What each thread did in it, step by step; only of the case that is shown in full.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+    /// How small it was made, before it was shown.
+    #[serde(default)]
+    pub shrunk: Option<Shrunk>,
+    /// The failing schedule itself, until it is shown.
+    #[serde(skip)]
+    pub schedule: Option<Schedule>,
     /// Remarks of the harness.
     pub notes: Vec<String>,
     /// The seed of the failing schedule.
@@ -99,6 +108,31 @@ pub struct CaseVerdict {
     /// What of it could not run here, and why; it costs no points.
     #[serde(default)]
     pub left_out: Vec<String>,
+}
+
+/// How often another thread runs in a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switches {
+    /// Although the one before could have gone on.
+    pub preemptions: usize,
+    /// Because the one before waits, or has ended.
+    pub others: usize,
+}
+
+impl Switches {
+    /// Those of the schedule.
+    pub fn of(schedule: &Schedule) -> Self {
+        Self { preemptions: schedule.preemptions(), others: schedule.other_switches() }
+    }
+}
+
+/// The failing schedule that was found, and the one that is shown for it, which fails in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shrunk {
+    /// The one that was found.
+    pub before: Switches,
+    /// The one that is shown.
+    pub after: Switches,
 }
 
 impl CaseVerdict {

@@ -92,7 +92,8 @@ fn stress(
         session.cancel.check()?;
         let seed = first.wrapping_add(u64::from(round).wrapping_mul(STRIDE));
         let schedules = (!killed && !round.is_multiple_of(WHOLE)).then_some(SCHEDULES);
-        let options = run::Options { seed: Some(seed), schedules, jobs: Some(1), steps: false };
+        let options =
+            run::Options { seed: Some(seed), schedules, jobs: Some(1), ..run::Options::default() };
         let ran = pipeline.again(suite, &cases, options)?;
         let surprise = surprise(&tried.variant.expect, &ran);
         Ok(surprise.map(|what| format!("{what} (seeds from {seed} on)")))

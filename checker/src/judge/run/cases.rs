@@ -10,7 +10,7 @@ use ledger::{BUSIEST, CaseInfo, Listing, Message, World};
 
 use super::options::Options;
 use super::queue::{Queue, Resources};
-use super::{process, proof};
+use super::{process, proof, small};
 use crate::judge::build::compile::Suite;
 use crate::judge::progress::{Step, Watcher};
 use crate::judge::verdict::{CaseVerdict, Outcome};
@@ -70,7 +70,7 @@ impl Runner<'_> {
         let jobs = options.jobs.unwrap_or_else(cores).clamp(1, cases.len().max(1));
         let queue = Queue::new(cases, resources);
         let late = AtomicUsize::new(0);
-        let verdicts = Mutex::new(vec![None; cases.len()]);
+        let all = Mutex::new(vec![None; cases.len()]);
         // One that fails for want of a process stops the others.
         let stop = cancel.child();
         let failures: Vec<anyhow::Error> = thread::scope(|scope| {
@@ -83,14 +83,24 @@ impl Runner<'_> {
                     if verdict.outcome == Outcome::TimedOut {
                         late.fetch_add(1, Ordering::Relaxed);
                     }
-                    let mut verdicts = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut verdicts = all.lock().unwrap_or_else(PoisonError::into_inner);
                     let done = verdicts.iter().flatten().count() + 1;
                     watcher(Step::Case { verdict: &verdict, done, total: cases.len() });
                     let before = first_failure(&verdicts).is_some();
                     verdicts[index] = Some(verdict);
-                    if let Some(first) = first_failure(&verdicts).filter(|_| !before) {
-                        watcher(Step::FirstFailure(first));
+                    let first = first_failure(&verdicts).filter(|_| !before);
+                    let Some((index, mut first)) =
+                        first.map(|(index, first)| (index, first.clone()))
+                    else {
+                        continue;
+                    };
+                    // Meanwhile others go on.
+                    drop(verdicts);
+                    if options.small {
+                        small::show(&mut first, suite, &stop)?;
                     }
+                    watcher(Step::FirstFailure(&first));
+                    all.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(first);
                 }
                 Ok(())
             };
@@ -104,7 +114,7 @@ impl Runner<'_> {
         if let Some(error) = failures.into_iter().find(|error| !error.is::<Interrupted>()) {
             return Err(error);
         }
-        let verdicts = verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let verdicts = all.into_inner().unwrap_or_else(PoisonError::into_inner);
         verdicts.into_iter().collect::<Option<Vec<_>>>().context("a case was not run")
     }
 
@@ -150,7 +160,8 @@ impl Runner<'_> {
     }
 }
 
-/// The first that something is left to do about, if all before it have ended.
-fn first_failure(verdicts: &[Option<CaseVerdict>]) -> Option<&CaseVerdict> {
-    verdicts.iter().map_while(Option::as_ref).find(|verdict| !verdict.is_fine())
+/// The first that something is left to do about, and its number, if all before it have ended.
+fn first_failure(verdicts: &[Option<CaseVerdict>]) -> Option<(usize, &CaseVerdict)> {
+    let mut ended = verdicts.iter().map_while(Option::as_ref).enumerate();
+    ended.find(|(_, verdict)| !verdict.is_fine())
 }

@@ -5,6 +5,7 @@ mod options;
 mod process;
 mod proof;
 mod queue;
+mod small;
 
 pub use cases::{Runner, listing};
 pub use options::Options;

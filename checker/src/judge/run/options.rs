@@ -11,4 +11,6 @@ pub struct Options {
     pub jobs: Option<usize>,
     /// Whether a failing case is to be told step by step.
     pub steps: bool,
+    /// Whether somebody looks at the first failing case: then its schedule is shrunk and told.
+    pub small: bool,
 }

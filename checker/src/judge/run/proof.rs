@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use ledger::{CaseInfo, Event, Failure, Message, Outcome as Said, Record, What, plain};
+use ledger::{
+    CaseInfo, Event, Failure, Message, Outcome as Said, Record, Step, Thing, What, plain,
+};
 
 use crate::judge::verdict::{CaseVerdict, Outcome};
 use crate::process::{Ended, Limits};
@@ -59,8 +61,10 @@ pub fn verdict(case: &CaseInfo, remains: Remains) -> CaseVerdict {
     let (ran_on, left_out) = servers.unwrap_or_default();
     // What it said about a failure helps even if it does not count.
     let record = record.filter(|_| outcome != Outcome::Passed).cloned().map(shown);
-    let (failure, ledger, notes, seed) = record
-        .map(|record| (record.failure, record.ledger, record.notes, record.seed))
+    let (failure, ledger, notes, seed, steps, schedule) = record
+        .map(|Record { failure, ledger, notes, seed, steps, schedule, .. }| {
+            (failure, ledger, notes, seed, steps, schedule)
+        })
         .unwrap_or_default();
     CaseVerdict {
         info: case.clone(),
@@ -68,6 +72,9 @@ pub fn verdict(case: &CaseInfo, remains: Remains) -> CaseVerdict {
         message,
         failure,
         ledger,
+        steps,
+        shrunk: None,
+        schedule,
         notes,
         seed,
         schedules,
@@ -95,6 +102,15 @@ fn shown(mut record: Record) -> Record {
             What::GaveUp { error } | What::Refused { error, .. } => show(error),
             What::Note { text } => show(text),
             _ => {}
+        }
+    }
+    for Step { thread, place, what, things, .. } in &mut record.steps {
+        [thread, what].into_iter().for_each(show);
+        if let Some(place) = place {
+            show(&mut place.file);
+        }
+        for Thing { name, holders, waiting } in things {
+            std::iter::once(name).chain(holders).chain(waiting).for_each(show);
         }
     }
     record
