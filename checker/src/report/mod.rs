@@ -5,6 +5,7 @@
 
 mod failure;
 pub mod json;
+pub mod steps;
 pub mod style;
 pub mod terminal;
 pub mod text;

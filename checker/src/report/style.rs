@@ -15,8 +15,15 @@ pub const INDENT: usize = 12;
 /// A label and what belongs to it, wrapped at words.
 pub fn labelled(label: &str, words: &str, width: usize) -> String {
     let room = width.saturating_sub(INDENT).max(30);
+    let lines = wrapped(&plain(words), room);
+    let label = paint(QUIET, &format!("{label:9}"));
+    format!("  {label} {}\n", lines.join(&format!("\n{:INDENT$}", "")))
+}
+
+/// The text in lines of at most so many characters, wrapped at words; a longer word has a longer line.
+pub fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for paragraph in plain(words).lines() {
+    for paragraph in text.lines() {
         let mut line = String::new();
         for word in paragraph.split(' ') {
             if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
@@ -29,8 +36,7 @@ pub fn labelled(label: &str, words: &str, width: usize) -> String {
         }
         lines.push(line);
     }
-    let label = paint(QUIET, &format!("{label:9}"));
-    format!("  {label} {}\n", lines.join(&format!("\n{:INDENT$}", "")))
+    lines
 }
 
 /// Without anything that steers a terminal.

@@ -13,12 +13,13 @@ use crate::judge::run;
 use crate::judge::session::Session;
 use crate::judge::verdict::{State, TaskVerdict};
 use crate::report::terminal::{print_json, width};
-use crate::report::{json, text};
+use crate::report::{json, steps, text};
 use crate::student::lint;
 use crate::student::list::next_task;
 
 /// `check`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CheckArgs {
     /// Numbers, names or unique prefixes; none means all
     pub tasks: Vec<String>,
@@ -34,6 +35,9 @@ pub struct CheckArgs {
     /// Run the schedule with this seed only
     #[arg(long, requires = "case")]
     pub seed: Option<u64>,
+    /// Tell the failing case step by step: who did what in which line
+    #[arg(long, requires = "case", conflicts_with = "json")]
+    pub steps: bool,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -72,6 +76,7 @@ pub fn run(session: &Session, args: &CheckArgs) -> Result<ExitCode> {
         run: run::Options {
             seed: args.seed,
             schedules: args.seed.map(|_| 1),
+            steps: args.steps,
             ..run::Options::default()
         },
         fresh: args.fresh,
@@ -85,7 +90,10 @@ pub fn run(session: &Session, args: &CheckArgs) -> Result<ExitCode> {
         };
         let verdict = check_one(session, task, &source, &options)?;
         if !args.json {
-            let text = if options.case.is_some() {
+            let failing = verdict.first_failure().filter(|_| args.steps);
+            let text = if let Some(case) = failing {
+                steps::text(&verdict, case, width())
+            } else if options.case.is_some() {
                 text::one_case(&verdict, width())
             } else {
                 text::task(&verdict, width())

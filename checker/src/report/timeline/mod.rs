@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use ledger::{Event, What};
 
-mod clock;
+pub mod clock;
 mod row;
 
 use clock::clock;
