@@ -8,6 +8,7 @@ use harness::Case;
 use crate::desk::{
     ALMOST, ATTEMPT, Desk, OPEN_FOR, SLACK, after, largest, ms, order, story, usual,
 };
+use crate::in_a_row;
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -69,6 +70,8 @@ pub(crate) fn hard_cases() -> Vec<Case> {
 
 fn opens_at_the_threshold() {
     largest_values();
+    in_a_row::an_idle_one_answers();
+    in_a_row::a_probe_succeeds();
     for threshold in [1, 2, 3, 5] {
         story(async || {
             let desk = Desk::open(2, after(threshold)).await;
@@ -218,7 +221,7 @@ fn a_failed_probe() {
                 desk.expect_dialled(0, dials + 1, dials + 1, "with the probe");
                 for wait in [ms(1_000), OPEN_FOR / 2, ALMOST] {
                     desk.at(opened + wait).await;
-                    let why = "before the whole open_for is over that a failed probe began";
+                    let why = "before the whole open_for is over that began when a probe failed";
                     drop(desk.must_read(1, why).await);
                     desk.must_refuse_write(why).await;
                 }
@@ -230,7 +233,7 @@ fn a_failed_probe() {
             // And the count begins at zero.
             desk.dies(0);
             for failure in 0..threshold {
-                let when = format!("after {failure} failures since it came back, of {threshold}");
+                let when = format!("with {failure} of {threshold} failures since it came back");
                 desk.expect_breaker(0, Breaker::Closed, &when);
                 drop(desk.read().await);
             }

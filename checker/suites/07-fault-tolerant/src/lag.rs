@@ -7,7 +7,7 @@ use harness::Case;
 use harness::tasks::home;
 use ledger::What;
 
-use crate::desk::{ATTEMPT, Desk, SLACK, after, ms, story};
+use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, story};
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -37,13 +37,14 @@ fn config(max: Duration) -> ClusterConfig {
 
 fn lagging() {
     story(async || {
-        for max in [Duration::ZERO, ms(1_000)] {
+        for max in [Duration::ZERO, ms(1_000), Duration::MAX] {
+            let just_over = max.saturating_add(Duration::from_nanos(1));
             let rows = [
                 (Some(Duration::ZERO), true),
                 (Some(max), true),
-                (Some(max + Duration::from_nanos(1)), false),
-                (Some(max + ms(60_000)), false),
-                (Some(Duration::MAX), false),
+                (Some(just_over), just_over == max),
+                (Some(max.saturating_add(ms(60_000))), just_over == max),
+                (Some(Duration::MAX), just_over == max),
                 (None, false),
             ];
             for (lag, serves) in rows {
@@ -78,14 +79,65 @@ fn lagging() {
                     by_it += u32::from(desk.read().await.is_ok_and(|held| held.server() == 1));
                 }
                 if (by_it > 0) == serves {
-                    let expected = "server 1 to be judged by what lag() says now, not before";
-                    desk.fail(expected, format!("it served {by_it} of 8 reads"));
+                    desk.fail(
+                        format!(
+                            "server 1 to be judged by what lag() says now, not before, with \
+                             max_lag {max:?}"
+                        ),
+                        format!("it served {by_it} of 8 reads, when it first said {lag:?}"),
+                    );
                 }
             }
         }
     });
     all_behind();
+    back_and_behind();
+    behind_on_a_new_one();
     no_answer();
+}
+
+/// A replica that is back, and behind: its probe serves no read, and is not the last one.
+fn back_and_behind() {
+    story(async || {
+        let desk = Desk::open(1, strict(ms(1_000))).await;
+        desk.opens_by(1).await;
+        desk.dies(1);
+        desk.fails(2).await;
+        desk.expect_breaker(1, Breaker::Open, "after one failure, the threshold");
+        desk.comes_back(1);
+        desk.servers[1].lags(Some(ms(60_000)));
+        desk.at(desk.now() + OPEN_FOR + SLACK).await;
+        let result = desk.read().await;
+        if result.is_ok() {
+            desk.fail(
+                "AllUnavailable for the probe of a replica that is back, and 60 s behind",
+                outcome(&result),
+            );
+        }
+        desk.servers[1].lags(Some(Duration::ZERO));
+        desk.at(desk.now() + OPEN_FOR + SLACK).await;
+        drop(desk.must_read(1, "that has caught up since a probe found it behind").await);
+    });
+}
+
+/// Its idle connection died unseen; the new one tells how far it is behind.
+fn behind_on_a_new_one() {
+    story(async || {
+        let desk = Desk::open(1, strict(ms(1_000))).await;
+        desk.opens_by(1).await;
+        let held = desk.must_read(1, "while it is not behind").await;
+        desk.servers[1].cut(held.id());
+        drop(held);
+        desk.servers[1].lags(Some(ms(60_000)));
+        let result = desk.read().await;
+        if result.is_ok() {
+            desk.fail(
+                "AllUnavailable, when the replica's idle connection died unseen and it is 60 s behind",
+                outcome(&result),
+            );
+        }
+        desk.expect_breaker(1, Breaker::Closed, "when it has answered how far it is behind");
+    });
 }
 
 fn all_behind() {

@@ -3,6 +3,7 @@
 use fault_tolerant_pool::{Breaker, ClusterConfig};
 use harness::Case;
 use harness::tasks::home;
+use tokio::task::JoinHandle;
 
 use crate::desk::{Desk, OPEN_FOR, SLACK, after, ms, story};
 
@@ -72,6 +73,10 @@ fn what_began_before() {
             for slow in slow {
                 home(slow).await;
             }
+            if during_the_probe {
+                let when = "during the probe, after late failures";
+                desk.expect_breaker(0, Breaker::HalfOpen, when);
+            }
             home(probe).await;
             desk.expect_breaker(
                 0,
@@ -84,16 +89,55 @@ fn what_began_before() {
     // A late success does not close it.
     story(async || {
         let desk = Desk::open(1, config()).await;
-        desk.primary().connect_takes(SLOW);
-        let slow = desk.trader("slow", async |desk| drop(desk.read().await));
-        desk.at(ms(200)).await;
-        desk.primary().connect_takes(ms(0)).refuse_next(2);
-        desk.fails(2).await;
+        let slow = slow_and_opened(&desk).await;
         home(slow).await;
         desk.expect_breaker(0, Breaker::Open, "after a late success");
         drop(desk.must_read(1, "after a late success").await);
     });
+    late_successes();
     old_guards();
+}
+
+/// A slow attempt succeeds when the breaker has opened meanwhile, and somebody is or was the probe.
+fn late_successes() {
+    // It does not end the probe.
+    story(async || {
+        let desk = Desk::open(1, ClusterConfig { open_for: ms(3_000), ..config() }).await;
+        let slow = slow_and_opened(&desk).await;
+        desk.at(ms(8_000)).await;
+        desk.primary().connect_takes(ms(400));
+        let probe = desk.trader("probe", async |desk| drop(desk.read().await));
+        home(slow).await;
+        desk.expect_breaker(0, Breaker::HalfOpen, "during the probe, after a late success");
+        drop(desk.must_read(1, "during the probe, after a late success").await);
+        home(probe).await;
+        desk.expect_breaker(0, Breaker::Closed, "after a probe that succeeded");
+    });
+    // Nor does it interrupt a row of failures of the new time.
+    story(async || {
+        let desk = Desk::open(1, ClusterConfig { open_for: ms(3_000), ..config() }).await;
+        let slow = slow_and_opened(&desk).await;
+        desk.at(ms(5_000)).await;
+        let probe = desk.must_read(0, "as the probe").await;
+        let other = desk.must_read(0, "that is back").await;
+        probe.breaks();
+        desk.expect_breaker(0, Breaker::Closed, "after one guard that broke, of two");
+        home(slow).await;
+        other.breaks();
+        let when = "after two guards that broke since it is back; a late success came between them";
+        desk.expect_breaker(0, Breaker::Open, when);
+    });
+}
+
+/// One read dials slowly, and two others are refused meanwhile.
+async fn slow_and_opened(desk: &Desk) -> JoinHandle<()> {
+    desk.primary().connect_takes(SLOW);
+    let slow = desk.trader("slow", async |desk| drop(desk.read().await));
+    desk.at(ms(200)).await;
+    desk.primary().connect_takes(ms(0)).refuse_next(2);
+    desk.fails(2).await;
+    desk.expect_breaker(0, Breaker::Open, "after two failures");
+    slow
 }
 
 fn old_guards() {

@@ -3,6 +3,7 @@
 //! `desk` is the trading desk that all cases are played at, `expect` what must be so there, `chart` the
 //! picture of a failing case; the other modules hold the cases, grouped by what they are about.
 
+mod beside_the_probe;
 mod breaker;
 mod busy;
 mod chart;
@@ -11,6 +12,7 @@ mod desk;
 mod end;
 mod expect;
 mod held;
+mod in_a_row;
 mod lag;
 mod late;
 mod leaving;

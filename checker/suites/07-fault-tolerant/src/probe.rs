@@ -1,12 +1,14 @@
 //! The way back, and the one who finds it: P8, P12.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use fault_tolerant_pool::Breaker;
-use harness::Case;
+use fault_tolerant_pool::{Breaker, ClusterConfig};
 use harness::tasks::{all_home, home};
+use harness::{Case, clock};
 
-use crate::desk::{ALMOST, ATTEMPT, Desk, OPEN_FOR, SLACK, after, at_each_poll, ms, story, usual};
+use crate::beside_the_probe;
+use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, at_each_poll, ms, story, usual};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -52,32 +54,9 @@ pub(crate) fn hard_cases() -> Vec<Case> {
 }
 
 fn fails_back() {
-    story(async || {
-        let desk = Desk::open(1, usual()).await;
-        desk.opens_by(3).await;
-        let opened = desk.now();
-        desk.comes_back(0);
-        for moment in [ms(10), OPEN_FOR / 2, ALMOST] {
-            desk.at(opened + moment).await;
-            drop(desk.must_read(1, "before open_for is over").await);
-            desk.must_refuse_write("before open_for is over").await;
-            desk.expect_breaker(0, Breaker::Open, "before open_for is over");
-        }
-        desk.primary().connect_takes(ms(100));
-        desk.at(opened + OPEN_FOR + SLACK).await;
-        let by = desk.now() + ms(100) + SLACK;
-        let probe = desk.trader("probe", async move |desk| {
-            drop(desk.must_read_by(0, by, "as the probe, which takes 100 ms").await);
-        });
-        desk.at(desk.now() + ms(50)).await;
-        desk.expect_breaker(0, Breaker::HalfOpen, "while the probe is under way");
-        home(probe).await;
-        desk.expect_breaker(0, Breaker::Closed, "after a probe that succeeded");
-        for _ in 0..5 {
-            drop(desk.must_read(0, "that is back").await);
-            drop(desk.must_write("when the primary is back").await);
-        }
-    });
+    for open_for in [OPEN_FOR, ms(2_500)] {
+        story(async || fails_back_after(open_for).await);
+    }
     // A replica comes back as well; and long after its time, the first request is the probe.
     story(async || {
         let desk = Desk::open(2, after(1)).await;
@@ -98,6 +77,34 @@ fn fails_back() {
         }
         desk.expect_breaker(1, Breaker::Closed, "after a probe that succeeded");
     });
+}
+
+async fn fails_back_after(open_for: Duration) {
+    let desk = Desk::open(1, ClusterConfig { open_for, ..usual() }).await;
+    desk.opens_by(3).await;
+    let opened = desk.now();
+    desk.comes_back(0);
+    let early = format!("before open_for, {}, is over", clock(open_for));
+    for moment in [ms(10), open_for / 2, open_for - ms(10)] {
+        desk.at(opened + moment).await;
+        drop(desk.must_read(1, &early).await);
+        desk.must_refuse_write(&early).await;
+        desk.expect_breaker(0, Breaker::Open, &early);
+    }
+    desk.primary().connect_takes(ms(100));
+    desk.at(opened + open_for + SLACK).await;
+    let by = desk.now() + ms(100) + SLACK;
+    let probe = desk.trader("probe", async move |desk| {
+        drop(desk.must_read_by(0, by, "as the probe, which takes 100 ms").await);
+    });
+    desk.at(desk.now() + ms(50)).await;
+    desk.expect_breaker(0, Breaker::HalfOpen, "while the probe is under way");
+    home(probe).await;
+    desk.expect_breaker(0, Breaker::Closed, "after a probe that succeeded");
+    for _ in 0..5 {
+        drop(desk.must_read(0, "that is back").await);
+        drop(desk.must_write("when the primary is back").await);
+    }
 }
 
 fn one_probe() {
@@ -153,6 +160,8 @@ fn one_probe() {
             desk.fail("one of twenty to be served by the primary, the probe", got);
         }
     });
+    beside_the_probe::one_goes_on_late();
+    beside_the_probe::an_old_one_is_dropped();
 }
 
 fn dropped_probe() {

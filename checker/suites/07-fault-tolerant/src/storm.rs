@@ -1,8 +1,8 @@
 //! What a dead server costs those who ask, and what they cost it: P10, P11.
 
 use fault_tolerant_pool::{Breaker, ClusterConfig};
-use harness::Case;
 use harness::tasks::{all_home, home};
+use harness::{Case, clock};
 
 use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, order, story, usual};
 use crate::words::outcome;
@@ -65,6 +65,17 @@ fn hanging() {
             desk.expect_breaker(0, Breaker::Open, "after three attempts that took too long");
             drop(desk.must_read(1, "while the primary's breaker is open").await);
         }
+    });
+    // An idle connection that fails late, and the new one in its place, share one time.
+    story(async || {
+        let desk = Desk::open(1, usual()).await;
+        let held = desk.must_read(0, "while it answers").await;
+        desk.primary().cut(held.id());
+        drop(held);
+        desk.primary().connect_takes(ms(400)).query_takes(ms(400));
+        let by = desk.now() + ATTEMPT + SLACK;
+        let why = "when the primary's idle connection failed after 400 ms, and a new one is slow";
+        drop(desk.must_read_by(1, by, why).await);
     });
     // What is just quick enough is good; opening and asking share one time.
     story(async || {
@@ -154,10 +165,33 @@ fn no_storm() {
         desk.expect_breaker(0, Breaker::Open, "after three guards that broke");
         home(waits).await;
         if home(writes).await {
-            desk.fail("a write to be refused whose primary's breaker opened", "it was served");
+            desk.fail(
+                "a write to be refused when the primary's breaker opened while it waited for a place",
+                "it was served",
+            );
         }
         desk.expect_dialled(0, 3, 3, "when the breaker opened while two waited for a place");
         desk.at(desk.now() + OPEN_FOR + SLACK).await;
         drop(desk.must_read(0, "when open_for is over").await);
+    });
+    // At a replica as well.
+    story(async || {
+        let desk = Desk::open(1, ClusterConfig { max_connections: 1, ..after(1) }).await;
+        desk.opens_by(1).await;
+        let held = desk.must_read(1, "while the primary's breaker is open").await;
+        let began = desk.now();
+        let waits = desk.trader("waits", async |desk| (desk.read().await, desk.now()));
+        desk.at(began + ms(200)).await;
+        held.breaks();
+        desk.expect_breaker(1, Breaker::Open, "after a guard that broke, the threshold");
+        let (result, ended) = home(waits).await;
+        if result.is_ok() || ended > began + ms(200) + SLACK {
+            desk.fail(
+                "AllUnavailable at 300 ms for a read that waited for a place at server 1 when its \
+                 breaker opened",
+                format!("{} at {}", outcome(&result), clock(ended)),
+            );
+        }
+        desk.expect_dialled(1, 1, 1, "when its breaker opened while a read waited for a place");
     });
 }
