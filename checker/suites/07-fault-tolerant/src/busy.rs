@@ -1,10 +1,12 @@
-//! What looks like a dead server, and is none; and what a panic costs: P17, P18, P19.
+//! What looks like a dead server, and is none: P17.
+
+use std::sync::Arc;
 
 use fault_tolerant_pool::{Breaker, ClusterConfig, ClusterError};
 use harness::Case;
 use harness::tasks::home;
 
-use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, story, usual};
+use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, poll_once, story};
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -20,28 +22,6 @@ pub(crate) fn cases() -> Vec<Case> {
                  says something about the server?",
                 "Give each a time of its own. `is_full` tells a server that refuses because it is \
                  full from one that is ill.",
-            ]),
-        Case::new("a_stale_idle_connection_is_no_failure", "P18", stale)
-            .title("an idle connection that died unseen")
-            .paused()
-            .hard()
-            .points(0.5)
-            .lesson("busy-or-dead")
-            .hints(&[
-                "After a `ping` that failed the place is empty. `open` it, and ask once more.",
-                "Only a connection that was idle deserves that: one that was opened in this very \
-                 attempt and does not answer is a failure.",
-            ]),
-        Case::new("a_panic_spares_the_others", "P19", panics)
-            .title("a connect that panics")
-            .paused()
-            .hard()
-            .points(0.5)
-            .lesson("a-breaker")
-            .hints(&[
-                "A panic goes through an `await` like through a call. What stops it is a task of its \
-                 own (`JoinSet`), or `catch_unwind` around each poll.",
-                "Behind the panic: is the failure counted, is the place given back, is the probe over?",
             ]),
     ]
 }
@@ -90,6 +70,40 @@ fn busy() {
         home(waits).await;
         desk.expect_breaker(0, Breaker::Closed, "when it was busy and slow");
     });
+    // At a replica as well.
+    story(async || {
+        let desk = Desk::open(1, ClusterConfig { max_connections: 1, ..after(2) }).await;
+        desk.opens_by(2).await;
+        let held = desk.must_read(1, "while the primary's breaker is open").await;
+        desk.servers[1].connect_takes(ms(450));
+        let by = desk.now() + ATTEMPT + ATTEMPT + SLACK;
+        let waits = desk.trader("waits", async move |desk| {
+            drop(desk.must_read_by(1, by, "which was busy for 400 ms, and then slow").await);
+        });
+        desk.at(desk.now() + ms(400)).await;
+        held.breaks();
+        home(waits).await;
+    });
+    full();
+    no_place_for_the_probe();
+    // Who waits in vain for a place when open_for is over is no probe that others wait for.
+    story(async || {
+        let desk = Desk::open(1, ClusterConfig { max_connections: 1, ..after(1) }).await;
+        let first = desk.must_read(0, "before it breaks").await;
+        first.breaks();
+        desk.comes_back(0);
+        desk.at(desk.now() + OPEN_FOR + SLACK).await;
+        let keeps = desk.must_read(0, "as the probe, and keeps it").await;
+        desk.expect_breaker(0, Breaker::Closed, "after a probe that succeeded");
+        let asked = desk.now();
+        drop(desk.must_read_by(1, asked + ATTEMPT + SLACK, "when the primary is busy").await);
+        drop(keeps);
+        drop(desk.must_read(0, "which is no longer busy").await);
+    });
+}
+
+/// The server has no session left.
+fn full() {
     // The server is full, and says so.
     story(async || {
         let desk = Desk::open(1, after(1)).await;
@@ -117,105 +131,34 @@ fn busy() {
             desk.must_read(0, "which has a session again, after a probe that found it full").await,
         );
     });
-    // Who waits in vain for a place when open_for is over is no probe that others wait for.
-    story(async || {
-        let desk = Desk::open(1, ClusterConfig { max_connections: 1, ..after(1) }).await;
-        let first = desk.must_read(0, "before it breaks").await;
-        first.breaks();
-        desk.comes_back(0);
-        desk.at(desk.now() + OPEN_FOR + SLACK).await;
-        let keeps = desk.must_read(0, "as the probe, and keeps it").await;
-        desk.expect_breaker(0, Breaker::Closed, "after a probe that succeeded");
-        let asked = desk.now();
-        drop(desk.must_read_by(1, asked + ATTEMPT + SLACK, "when the primary is busy").await);
-        drop(keeps);
-        drop(desk.must_read(0, "which is no longer busy").await);
-    });
-}
-
-fn stale() {
+    // It is full when a new connection is to take the place of an idle one that died unseen.
     story(async || {
         let desk = Desk::open(1, after(1)).await;
-        let idle: Vec<_> = [
-            desk.must_read(0, "one").await,
-            desk.must_read(0, "two").await,
-            desk.must_read(0, "three").await,
-        ]
-        .into();
-        for line in &idle {
-            desk.primary().cut(line.id());
-        }
-        drop(idle);
-        for request in 0..4 {
-            if request % 2 == 0 {
-                drop(desk.must_read(0, "whose idle connections died unseen").await);
-            } else {
-                drop(desk.must_write("when idle connections died unseen").await);
-            }
-            desk.expect_breaker(0, Breaker::Closed, "when only idle connections had died");
-        }
-        desk.expect_dialled(0, 4, 6, "three died, and new ones took their places");
-    });
-    // A replica, asked how far it is behind.
-    story(async || {
-        let desk = Desk::open(1, ClusterConfig { max_lag: Some(ms(1_000)), ..after(1) }).await;
-        desk.opens_by(1).await;
-        let held = desk.must_read(1, "from a new cluster").await;
-        desk.servers[1].cut(held.id());
-        drop(held);
-        drop(desk.must_read(1, "whose idle connection died unseen").await);
-        desk.expect_breaker(1, Breaker::Closed, "when only an idle connection had died");
-    });
-    // Behind the idle one that is dead the server is dead: one failure, not two.
-    story(async || {
-        let desk = Desk::open(1, after(2)).await;
         let held = desk.must_read(0, "from a new cluster").await;
         desk.primary().cut(held.id());
         drop(held);
-        desk.primary().refuse_next(1);
-        drop(desk.must_read(1, "when the primary refuses").await);
-        desk.expect_breaker(0, Breaker::Closed, "after one attempt that failed, of two");
-        desk.expect_dialled(0, 2, 2, "with one dial for the attempt");
+        desk.primary().limit_sessions(0);
+        drop(desk.must_read(1, "when the primary has no session left").await);
+        let when = "when an idle connection had died, and the server has no session for a new one";
+        desk.expect_breaker(0, Breaker::Closed, when);
     });
 }
 
-fn panics() {
+/// The only place belongs to a request that has not gone on yet. Who would be the probe waits for it in
+/// vain: the server has not failed.
+fn no_place_for_the_probe() {
     story(async || {
-        let desk = Desk::open(2, ClusterConfig { max_connections: 1, ..usual() }).await;
-        desk.primary().panic_next(3);
-        if !desk.read().await.is_ok_and(|held| held.server() > 0) {
-            desk.fail(
-                "a read to go on to a replica when the primary's connect panics",
-                "it did not",
-            );
-        }
-        let result = desk.write().await;
-        if !matches!(result, Err(ClusterError::PrimaryUnavailable)) {
-            desk.fail("PrimaryUnavailable for a write whose connect panics", outcome(&result));
-        }
-        desk.expect_breaker(0, Breaker::Closed, "after two panics, of three");
-        if desk.read().await.is_err() {
-            desk.fail("a read to be served by a replica", "an error");
-        }
-        desk.expect_breaker(0, Breaker::Open, "after three panics");
-        // The probe panics as well: open anew, and not stuck.
-        desk.primary().panic_next(1);
+        let desk = Desk::open(1, ClusterConfig { max_connections: 1, ..after(1) }).await;
+        let held = desk.must_read(0, "before it breaks").await;
+        let cluster = Arc::clone(&desk.cluster);
+        let mut late = Box::pin(cluster.write());
+        let _ = poll_once(&mut late).await;
+        held.breaks();
+        desk.expect_breaker(0, Breaker::Open, "after a guard that broke, the threshold");
         desk.at(desk.now() + OPEN_FOR + SLACK).await;
-        if !desk.read().await.is_ok_and(|held| held.server() > 0) {
-            desk.fail("a read to go on to a replica when the probe panics", "it did not");
-        }
-        desk.expect_breaker(0, Breaker::Open, "after a probe that panicked");
-        desk.at(desk.now() + OPEN_FOR + SLACK).await;
-        drop(desk.must_read(0, "when it no longer panics").await);
-        // All panic: an error with a text for each.
-        desk.dies(0);
-        desk.servers[1].panic_next(1);
-        desk.breaks_idle(1);
-        desk.dies(2);
-        match desk.read().await {
-            Err(ClusterError::AllUnavailable(errors))
-                if errors.len() == 3 && !errors.iter().any(String::is_empty) => {}
-            other => desk.fail("AllUnavailable with three texts", outcome(&other)),
-        }
+        let by = desk.now() + ATTEMPT + SLACK;
+        drop(desk.must_read_by(1, by, "when no place became free for the probe").await);
+        drop(late);
+        drop(desk.must_write("as the probe, when the one before it had got no place").await);
     });
 }

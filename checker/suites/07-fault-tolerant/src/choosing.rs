@@ -153,7 +153,7 @@ fn reads_fail_over() {
 }
 
 /// How many reads the replicas share.
-const READS: u32 = 60;
+const READS: u32 = 240;
 
 fn replicas_share() {
     story(async || {
@@ -173,18 +173,7 @@ fn replicas_share() {
                 }
             }
             let living = replicas - u32::from(dead.is_some());
-            for server in (1..served.len()).filter(|server| Some(*server) != dead) {
-                if served[server] < READS / living / 2 {
-                    desk.fail(
-                        format!(
-                            "server {server} to serve at least {} of {READS} reads that {living} \
-                             replicas share",
-                            READS / living / 2
-                        ),
-                        format!("reads by server, the primary first: {served:?}"),
-                    );
-                }
-            }
+            expect_shared(&desk, &served, dead, "one after the other");
             // Many at the same time, and none is done before the others begin.
             let mut held = Vec::new();
             for _ in 0..living * 2 {
@@ -197,6 +186,8 @@ fn replicas_share() {
             }
         }
     });
+    at_the_same_time();
+    beside_a_primary_that_fails();
     // A read that hangs at its replica takes no one else's time.
     story(async || {
         let desk = Desk::open(2, after(1)).await;
@@ -211,5 +202,60 @@ fn replicas_share() {
             })
             .collect();
         drop(all_home(reads).await);
+    });
+}
+
+/// Fails unless each replica that lives has served half of an even share of the reads.
+fn expect_shared(desk: &Desk, served: &[u32], dead: Option<usize>, how: &str) {
+    let living: Vec<usize> = (1..served.len()).filter(|server| Some(*server) != dead).collect();
+    let least = READS / u32::try_from(living.len()).unwrap_or(1) / 2;
+    if let Some(server) = living.iter().find(|server| served[**server] < least) {
+        desk.fail(
+            format!(
+                "server {server} to serve at least {least} of {READS} reads, {how}, that {} \
+                 replicas share",
+                living.len()
+            ),
+            format!("reads by server, the primary first: {served:?}"),
+        );
+    }
+}
+
+/// Reads that all come before the first of them is served.
+fn at_the_same_time() {
+    story(async || {
+        let config = ClusterConfig { max_connections: READS, ..after(1) };
+        let desk = Desk::open(3, config).await;
+        desk.opens_by(1).await;
+        for server in &desk.servers {
+            server.connect_takes(ms(20));
+        }
+        let reads = (0..READS).map(|number| {
+            let served = async |desk: Desk| desk.read().await.ok().map(|held| held.server());
+            desk.trader(&format!("reader {number}"), served)
+        });
+        let mut served = vec![0_u32; desk.servers.len()];
+        for server in all_home(reads.collect::<Vec<_>>()).await.into_iter().flatten() {
+            served[server] += 1;
+        }
+        expect_shared(&desk, &served, None, "all at the same time");
+    });
+}
+
+/// The primary fails each read, and its breaker is closed yet.
+fn beside_a_primary_that_fails() {
+    story(async || {
+        for replicas in [2, 3] {
+            let desk = Desk::open(replicas, after(u32::MAX)).await;
+            desk.dies(0);
+            let mut served = vec![0_u32; desk.servers.len()];
+            for _ in 0..READS {
+                if let Ok(held) = desk.read().await {
+                    served[held.server()] += 1;
+                }
+            }
+            let how = "each of which the primary has failed before";
+            expect_shared(&desk, &served, None, how);
+        }
     });
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use fault_tolerant_pool::{Breaker, ClusterConfig, ClusterError};
-use harness::Case;
 use harness::tasks::{all_home, ends, home};
+use harness::{Case, clock};
 
-use crate::desk::{ATTEMPT, Desk, OPEN_FOR, Outcome, SLACK, after, ms, poll_once, story};
+use crate::desk::{ATTEMPT, Desk, OPEN_FOR, Outcome, SLACK, after, ms, poll_once, story, usual};
 use crate::held::Held;
 use crate::words::outcome;
 
@@ -86,6 +86,7 @@ fn close_ends_all() {
         desk.at(desk.now() + OPEN_FOR * 2).await;
         desk.expect_dials(&dials, "when the cluster is closed");
     });
+    under_way();
     // A close that is dropped, and a request polled for the first time behind it.
     story(async || {
         let desk = Desk::open(1, after(3)).await;
@@ -130,6 +131,58 @@ fn close_ends_all() {
                 "no open connection when cluster and guards are gone",
                 format!("{}", exchange.sessions()),
             );
+        }
+    });
+}
+
+/// Requests that would have gone on, or waited, for long.
+fn under_way() {
+    // At their connects, and at their questions.
+    story(async || {
+        for idle in [false, true] {
+            let desk =
+                Desk::open(1, ClusterConfig { attempt_timeout: ms(60_000), ..usual() }).await;
+            if idle {
+                drop((desk.must_read(0, "one").await, desk.must_read(0, "two").await));
+            }
+            desk.hangs(0);
+            let names = ["a read", "a write"];
+            let all = names.map(|name| {
+                desk.trader(name, async move |desk| {
+                    let result =
+                        if name == "a write" { desk.write().await } else { desk.read().await };
+                    (name, result, desk.now())
+                })
+            });
+            let closes = desk.now() + ms(100);
+            desk.at(closes).await;
+            ends("`close`", desk.cluster.close()).await;
+            let at = if idle { "its question" } else { "its connect" };
+            for (name, result, ended) in all_home(all).await {
+                expect_closed(&desk, &format!("{name} that hung at {at}"), &result);
+                if ended > closes + SLACK {
+                    desk.fail(
+                        format!("Closed at {} for {name} that hung at {at}", clock(closes)),
+                        format!("at {}", clock(ended)),
+                    );
+                }
+            }
+            desk.expect_sessions(0, 0, "when the cluster is closed").await;
+        }
+    });
+    // One has just got its place, and has not gone on yet.
+    story(async || {
+        let desk = Desk::open(1, ClusterConfig { max_connections: 1, ..after(3) }).await;
+        let held = desk.must_read(0, "one").await;
+        let cluster = Arc::clone(&desk.cluster);
+        let mut waits = Box::pin(cluster.write());
+        let _ = poll_once(&mut waits).await;
+        drop(held);
+        ends("`close`", desk.cluster.close()).await;
+        let ended = matches!(poll_once(&mut waits).await, Some(Err(ClusterError::Closed)));
+        desk.expect_dials(&[1, 0], "when a write got its place just before `close`");
+        if !ended {
+            desk.fail("Closed for a write that got its place just before `close`", "it goes on");
         }
     });
 }

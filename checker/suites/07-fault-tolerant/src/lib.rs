@@ -18,9 +18,11 @@ mod late;
 mod leaving;
 mod model;
 mod orders;
+mod panics;
 mod primary;
 mod probe;
 mod real;
+mod stale;
 mod storm;
 mod words;
 
@@ -174,6 +176,8 @@ pub fn suite() -> Suite {
         late::cases(),
         lag::cases(),
         busy::cases(),
+        stale::cases(),
+        panics::cases(),
         leaving::cases(),
         end::cases(),
         orders::cases(),

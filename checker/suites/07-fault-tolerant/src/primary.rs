@@ -1,10 +1,10 @@
 //! Writes, and what is left when no server is: P5, P7.
 
-use fault_tolerant_pool::{Breaker, ClusterError};
+use fault_tolerant_pool::{Breaker, ClusterConfig, ClusterError};
 use harness::{Case, clock};
 
 use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, story, usual};
-use crate::words::outcome;
+use crate::words::{outcome, told};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -61,7 +61,7 @@ fn writes_go_to_the_primary() {
         desk.expect_dials(&[4, 0, 0], "for writes: three worked, three attempts found it dead");
         desk.comes_back(0);
         desk.at(desk.now() + OPEN_FOR + SLACK).await;
-        drop(desk.must_write("when the primary is back and open_for is over").await);
+        drop(desk.must_write("as the probe, when the primary is back and open_for is over").await);
         desk.expect_breaker(0, Breaker::Closed, "after a write as the probe");
     });
     // A primary without replicas, and one whose first attempt fails but not the second: a write makes one.
@@ -154,4 +154,69 @@ fn all_down() {
             desk.expect_dialled(0, 3, 3, "until its breaker opened");
         }
     });
+    whoever_was_first();
+    a_text_without_an_attempt();
+}
+
+/// The texts stand in the order of the servers, whichever replica has its turn.
+fn whoever_was_first() {
+    story(async || {
+        for served in 0..3 {
+            let desk = Desk::open(3, after(100)).await;
+            desk.dies(0);
+            for _ in 0..served {
+                if let Err(error) = desk.read().await {
+                    desk.fail("a read to be served by a replica", told(&error));
+                }
+            }
+            desk.hangs(1);
+            desk.dies(2);
+            desk.hangs(3);
+            let result = desk.read().await;
+            let Err(ClusterError::AllUnavailable(errors)) = &result else {
+                desk.fail("AllUnavailable when all servers are down", outcome(&result))
+            };
+            let refused: Vec<bool> =
+                errors.iter().map(|error| error.contains("refused the connection")).collect();
+            if refused != [true, false, true, false] {
+                desk.fail(
+                    format!(
+                        "the texts of servers 0 and 2, and of no others, to say that it refused the \
+                         connection, when the replicas had served {served} reads before"
+                    ),
+                    format!("{errors:?}"),
+                );
+            }
+        }
+    });
+}
+
+/// A server that another request is probing, or that has no place in time, has a text as well.
+fn a_text_without_an_attempt() {
+    story(async || {
+        let desk = Desk::open(0, ClusterConfig { max_connections: 1, ..usual() }).await;
+        let held = desk.must_read(0, "from a new cluster").await;
+        must_name_one(&desk, "when no place became free").await;
+        drop(held);
+        desk.opens_by(3).await;
+        desk.comes_back(0);
+        desk.hangs(0);
+        desk.at(desk.now() + OPEN_FOR + SLACK).await;
+        let probe = desk.trader("probe", async |desk| drop(desk.read().await));
+        desk.at(desk.now() + ATTEMPT / 2).await;
+        must_name_one(&desk, "while another request is the probe").await;
+        harness::tasks::home(probe).await;
+    });
+}
+
+async fn must_name_one(desk: &Desk, when: &str) {
+    let result = desk.read().await;
+    match &result {
+        Err(ClusterError::AllUnavailable(errors)) if errors.len() == 1 && !errors[0].is_empty() => {
+        }
+        _ => desk.fail(
+            format!("AllUnavailable with one text, which is not empty, {when}"),
+            outcome(&result),
+        ),
+    }
 }

@@ -1,5 +1,5 @@
-//! No wheel that turns: a read that needs a replica tries them in the order of how many reads each has
-//! served, fewest first. The errors are gathered by number, in a map.
+//! No wheel that turns: a read that needs a replica tries them in the order of how often each has been
+//! asked, the fewest times first. The errors are gathered by number, in a map.
 
 use std::error::Error;
 use std::fmt;
@@ -99,8 +99,8 @@ pub struct Cluster<S: Server> {
     /// The primary first.
     nodes: Vec<Arc<Node<S>>>,
     config: ClusterConfig,
-    /// How many reads each server has served.
-    served: Vec<AtomicUsize>,
+    /// How often each server has been asked for a connection to read on.
+    asked: Vec<AtomicUsize>,
     /// Has no permits, and is closed with the cluster: that wakes whoever is at work.
     open: Semaphore,
 }
@@ -134,8 +134,8 @@ impl<S: Server> Cluster<S> {
         }
         let servers = [primary].into_iter().chain(replicas);
         let nodes: Vec<_> = servers.map(|server| Arc::new(Node::new(server, &config))).collect();
-        let served = nodes.iter().map(|_| AtomicUsize::new(0)).collect();
-        Ok(Self { nodes, config, served, open: Semaphore::new(0) })
+        let asked = nodes.iter().map(|_| AtomicUsize::new(0)).collect();
+        Ok(Self { nodes, config, asked, open: Semaphore::new(0) })
     }
 
     /// A connection to read on: the primary's while it lives; else one of a replica, where the
@@ -147,16 +147,18 @@ impl<S: Server> Cluster<S> {
     /// cluster is or becomes closed.
     pub async fn read(&self) -> Result<ClusterConnection<S>, ClusterError> {
         self.unless_closed(async {
-            let mut order: Vec<usize> = (1..self.nodes.len()).collect();
-            order.sort_by_key(|server| self.served[*server].load(Ordering::Relaxed));
             let mut errors = BTreeMap::new();
-            for server in [0].into_iter().chain(order) {
-                let max_lag = self.config.max_lag.filter(|_| server > 0);
-                match self.attempt(server, max_lag).await {
-                    Ok(conn) => {
-                        self.served[server].fetch_add(1, Ordering::Relaxed);
-                        return Ok(conn);
-                    }
+            match self.attempt(0, None).await {
+                Ok(conn) => return Ok(conn),
+                Err(error) => errors.insert(0, error),
+            };
+            while let Some(server) = (1..self.nodes.len())
+                .filter(|server| !errors.contains_key(server))
+                .min_by_key(|server| self.asked[*server].load(Ordering::Relaxed))
+            {
+                self.asked[server].fetch_add(1, Ordering::Relaxed);
+                match self.attempt(server, self.config.max_lag).await {
+                    Ok(conn) => return Ok(conn),
                     Err(error) => errors.insert(server, error),
                 };
             }
