@@ -170,7 +170,11 @@ fn under_way() {
             desk.expect_sessions(0, 0, "when the cluster is closed").await;
         }
     });
-    // One has just got its place, and has not gone on yet.
+    not_gone_on_yet();
+}
+
+/// What a request waited for is there when the cluster is closed, and the request has not gone on yet.
+fn not_gone_on_yet() {
     story(async || {
         let desk = Desk::open(1, ClusterConfig { max_connections: 1, ..after(3) }).await;
         let held = desk.must_read(0, "one").await;
@@ -179,10 +183,29 @@ fn under_way() {
         let _ = poll_once(&mut waits).await;
         drop(held);
         ends("`close`", desk.cluster.close()).await;
-        let ended = matches!(poll_once(&mut waits).await, Some(Err(ClusterError::Closed)));
+        let result = poll_once(&mut waits).await;
         desk.expect_dials(&[1, 0], "when a write got its place just before `close`");
-        if !ended {
+        if !matches!(result, Some(Err(ClusterError::Closed))) {
             desk.fail("Closed for a write that got its place just before `close`", "it goes on");
+        }
+    });
+    story(async || {
+        let desk = Desk::open(1, after(3)).await;
+        let held = desk.must_read(0, "one").await;
+        desk.primary().cut(held.id());
+        drop(held);
+        desk.primary().query_takes(ms(100));
+        let cluster = Arc::clone(&desk.cluster);
+        let mut asks = Box::pin(cluster.write());
+        let _ = poll_once(&mut asks).await;
+        desk.at(desk.now() + ms(150)).await;
+        let dials = desk.dials();
+        ends("`close`", desk.cluster.close()).await;
+        let result = poll_once(&mut asks).await;
+        let when = "when a write's idle connection failed just before `close`";
+        desk.expect_dials(&dials, when);
+        if !matches!(result, Some(Err(ClusterError::Closed))) {
+            desk.fail(format!("Closed for a write, {when}"), "it goes on");
         }
     });
 }

@@ -182,7 +182,7 @@ fn whoever_was_first() {
                 desk.fail(
                     format!(
                         "the texts of servers 0 and 2, and of no others, to say that it refused the \
-                         connection, when the replicas had served {served} reads before"
+                         connection, after {served} reads that a replica served"
                     ),
                     format!("{errors:?}"),
                 );
