@@ -50,8 +50,8 @@ impl Default for ClusterConfig {
 pub enum ClusterError {
     /// The configuration cannot work, for this reason.
     InvalidConfig(String),
-    /// The primary has no connection to write on: its breaker is open, the attempt failed, or it is
-    /// full.
+    /// The primary has no connection to write on: its breaker is open and `open_for` not over, the
+    /// attempt failed, or it is full.
     PrimaryUnavailable,
     /// No server has a connection to read on. One text for each server, the primary's first: the error
     /// of its attempt, or why there was none.
@@ -125,8 +125,9 @@ impl<S: Server> Cluster<S> {
     /// A connection to write on, of the primary and of no other. Cancelling it loses nothing.
     ///
     /// # Errors
-    /// [`ClusterError::PrimaryUnavailable`], at once while the primary's breaker is open, and else when
-    /// its one attempt comes to nothing; [`ClusterError::Closed`] when the cluster is or becomes closed.
+    /// [`ClusterError::PrimaryUnavailable`], at once while the primary's breaker is open or half open,
+    /// and else when its one attempt, which is the probe if `open_for` is over, comes to nothing;
+    /// [`ClusterError::Closed`] when the cluster is or becomes closed.
     pub async fn write(&self) -> Result<ClusterConnection<S>, ClusterError> {
         todo!("try the primary, and nobody else (P2, P5)")
     }

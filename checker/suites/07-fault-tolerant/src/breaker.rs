@@ -8,7 +8,6 @@ use harness::Case;
 use crate::desk::{
     ALMOST, ATTEMPT, Desk, OPEN_FOR, SLACK, after, largest, ms, order, story, usual,
 };
-use crate::in_a_row;
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -70,8 +69,6 @@ pub(crate) fn hard_cases() -> Vec<Case> {
 
 fn opens_at_the_threshold() {
     largest_values();
-    in_a_row::an_idle_one_answers();
-    in_a_row::a_probe_succeeds();
     for threshold in [1, 2, 3, 5] {
         story(async || {
             let desk = Desk::open(2, after(threshold)).await;
@@ -143,6 +140,25 @@ fn opens_at_the_threshold() {
             drop(desk.read().await);
         }
         desk.expect_breaker(1, Breaker::Open, "after three failures of its own");
+    });
+    an_idle_one_answers();
+}
+
+/// An answer on a connection that was idle is a success as well.
+fn an_idle_one_answers() {
+    story(async || {
+        let desk = Desk::open(1, usual()).await;
+        let mut held = desk.must_read(0, "from a new cluster").await;
+        for _ in 0..3 {
+            // It is held meanwhile, so that others have to dial.
+            desk.primary().refuse_next(2);
+            desk.fails(2).await;
+            let when =
+                "after two failures in a row, of three; before them one that was idle answered";
+            desk.expect_breaker(0, Breaker::Closed, when);
+            drop(held);
+            held = desk.must_read(0, "which answers on an idle connection").await;
+        }
     });
 }
 

@@ -6,7 +6,7 @@ use fault_tolerant_pool::{Breaker, ClusterConfig, ClusterError};
 use harness::Case;
 use harness::tasks::home;
 
-use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, poll_once, story};
+use crate::desk::{ATTEMPT, Desk, OPEN_FOR, SLACK, after, ms, poll_once, story, usual};
 use crate::words::outcome;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -54,6 +54,13 @@ fn busy() {
         drop(held);
         drop(desk.must_read(0, "which is no longer busy").await);
         desk.expect_dialled(0, 1, 1, "when it was busy");
+    });
+    // It has a text among the errors.
+    story(async || {
+        let desk = Desk::open(0, ClusterConfig { max_connections: 1, ..usual() }).await;
+        let held = desk.must_read(0, "from a new cluster").await;
+        desk.must_name_one("when no place became free").await;
+        drop(held);
     });
     // Waiting takes nothing from the attempt's own time.
     story(async || {

@@ -53,6 +53,8 @@ pub(crate) fn cases() -> Vec<Case> {
                 "A counter that each such read turns on by one says where it begins; from there, \
                  round in a circle, until each replica has been tried. Turn it on once for each read \
                  that needs a replica, and for no other.",
+                "Turn it on when the read begins with a replica, and not when it has been served: \
+                 else all that come meanwhile begin with the same one.",
             ]),
     ]
 }

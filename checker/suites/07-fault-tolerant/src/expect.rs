@@ -74,6 +74,20 @@ impl Desk {
         self.expect_dials(&dials, &format!("during a write, {why}"));
     }
 
+    /// A read at a primary without replicas that must get `AllUnavailable`, with a text; `when` tells the
+    /// moment.
+    pub(crate) async fn must_name_one(&self, when: &str) {
+        let result = self.read().await;
+        match &result {
+            Err(ClusterError::AllUnavailable(errors))
+                if errors.len() == 1 && !errors[0].is_empty() => {}
+            _ => self.fail(
+                format!("AllUnavailable with one text, which is not empty, {when}"),
+                outcome(&result),
+            ),
+        }
+    }
+
     /// How often each server has been dialled.
     pub(crate) fn dials(&self) -> Vec<usize> {
         self.servers.iter().map(Exchange::attempts).collect()

@@ -38,6 +38,8 @@ fn config(max: Duration) -> ClusterConfig {
 fn lagging() {
     story(async || {
         for max in [Duration::ZERO, ms(1_000), Duration::MAX] {
+            let said =
+                if max == Duration::MAX { "Duration::MAX".to_owned() } else { format!("{max:?}") };
             let just_over = max.saturating_add(Duration::from_nanos(1));
             let rows = [
                 (Some(Duration::ZERO), true),
@@ -61,7 +63,7 @@ fn lagging() {
                 if (by_it > 0) != serves {
                     desk.fail(
                         format!(
-                            "server 1 to serve {} with max_lag {max:?}, when lag() says {lag:?}",
+                            "server 1 to serve {} with max_lag {said}, when lag() says {lag:?}",
                             if serves { "reads" } else { "no reads" }
                         ),
                         format!("it served {by_it} of 8"),
@@ -82,7 +84,7 @@ fn lagging() {
                     desk.fail(
                         format!(
                             "server 1 to be judged by what lag() says now, not before, with \
-                             max_lag {max:?}"
+                             max_lag {said}"
                         ),
                         format!("it served {by_it} of 8 reads, when it first said {lag:?}"),
                     );

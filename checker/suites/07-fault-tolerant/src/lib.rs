@@ -12,7 +12,6 @@ mod desk;
 mod end;
 mod expect;
 mod held;
-mod in_a_row;
 mod lag;
 mod late;
 mod leaving;
@@ -39,9 +38,9 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P2",
-        "While the primary answers, reads and writes get a connection of the primary: one \
-         that was idle, if there is one that answers, and else a new one. There are never \
-         more than `max_connections` to any one server.",
+        "While the primary answers, reads and writes get a connection of the primary: an idle \
+         one, if the one that is taken answers, and else a new one. There are never more than \
+         `max_connections` to any one server.",
     ),
     (
         "P3",
@@ -58,18 +57,22 @@ const PROMISES: &[(&str, &str)] = &[
         "P5",
         "A write goes to the primary or nowhere: `PrimaryUnavailable`, at once and without an \
          attempt while its breaker is open or half open, and otherwise when its one attempt \
-         comes to nothing.",
+         comes to nothing. When `open_for` is over, a write can be the probe as well as a \
+         read (P8).",
     ),
     (
         "P6",
-        "Replicas share the reads that the primary cannot serve: each that answers gets at \
-         least half of an even share, also when others are dead.",
+        "Replicas share the reads that the primary cannot serve, also those that come at the \
+         same time: each that answers gets at least half of an even share, also when others \
+         are dead, up to half of all.",
     ),
     (
         "P7",
         "A read that no server can serve gets `AllUnavailable` within servers × \
-         `attempt_timeout`, with one text for each server, the primary's first: the error of \
-         its attempt; and of a server whose breaker is open, not an empty text.",
+         `attempt_timeout`, beside what it waits for places, with one text for each server, \
+         the primary's first: the error of its attempt; and of a server at which there was \
+         none, because its breaker is open or half open or no place became free, not an empty \
+         text.",
     ),
     (
         "P8",
@@ -86,16 +89,18 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     (
         "P10",
-        "A server that does not answer costs a request `attempt_timeout` and no more, whether \
-         it is the connect that hangs or the question, and leaves no session behind.",
+        "A server that does not answer costs a request `attempt_timeout` and no more, beside \
+         the wait for a place, whether it is the connect that hangs or the question, and \
+         leaves no session behind.",
     ),
     (
         "P11",
-        "There is no dialling storm. While a breaker is open nobody dials, also those not who \
-         were waiting for a place at that server when it opened: they go on as soon as they \
-         have the place. However many requests there are, a dead server is dialled at most \
-         `max_connections` + `failure_threshold` times until its breaker opens, and once in \
-         each `open_for` after that.",
+        "There is no dialling storm. While a breaker is open no attempt begins but the probe, \
+         also none of those who were waiting for a place at that server when it opened: they \
+         go on as soon as they have the place, or sooner. However many requests there are, a \
+         dead server is dialled at most `max_connections` + `failure_threshold` times until \
+         its breaker opens, and once in each `open_for` after that, unless a probe is \
+         dropped.",
     ),
     (
         "P12",
@@ -112,8 +117,9 @@ const PROMISES: &[(&str, &str)] = &[
         "P14",
         "What began before a breaker last opened or closed counts no more: a late failure \
          does not keep an open breaker open for longer, and neither it nor an old guard that \
-         broke counts against a server that has come back; a late success does not close an \
-         open breaker.",
+         broke counts against a server that has come back; a late success closes no breaker \
+         that is open or half open, and begins no count anew. The probe's own guard is the \
+         first of the new time: if it breaks, that counts.",
     ),
     (
         "P15",
@@ -151,9 +157,10 @@ const PROMISES: &[(&str, &str)] = &[
     (
         "P21",
         "`close` ends each request under way with `Closed`, at once, also one that waits for \
-         a place or hangs in a connect, and every later one; it closes what is idle, and \
-         nothing dials any more. A guard works on, also when the cluster is gone, and its \
-         connection is closed when it is dropped. Closing again does nothing.",
+         a place or hangs in a connect or a question, and every later one; it closes what is \
+         idle, and nothing dials any more. A guard works on when the cluster is closed or \
+         gone. Its connection is closed when it is dropped; if nobody has closed the cluster, \
+         at the latest when the last guard is. Closing again does nothing.",
     ),
     (
         "P22",

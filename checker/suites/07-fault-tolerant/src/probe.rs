@@ -57,6 +57,7 @@ fn fails_back() {
     for open_for in [OPEN_FOR, ms(2_500)] {
         story(async || fails_back_after(open_for).await);
     }
+    counts_from_zero();
     // A replica comes back as well; and long after its time, the first request is the probe.
     story(async || {
         let desk = Desk::open(2, after(1)).await;
@@ -105,6 +106,24 @@ async fn fails_back_after(open_for: Duration) {
         drop(desk.must_read(0, "that is back").await);
         drop(desk.must_write("when the primary is back").await);
     }
+}
+
+/// After a probe that succeeded the count of failures begins at zero.
+fn counts_from_zero() {
+    story(async || {
+        let desk = Desk::open(1, usual()).await;
+        desk.opens_by(3).await;
+        desk.comes_back(0);
+        desk.at(desk.now() + OPEN_FOR + SLACK).await;
+        drop(desk.must_read(0, "as the probe").await);
+        desk.dies(0);
+        for failures in ["no failure", "one failure", "two failures"] {
+            let when = format!("after {failures} since its probe succeeded, of three");
+            desk.expect_breaker(0, Breaker::Closed, &when);
+            desk.fails(1).await;
+        }
+        desk.expect_breaker(0, Breaker::Open, "after three failures since its probe succeeded");
+    });
 }
 
 fn one_probe() {
