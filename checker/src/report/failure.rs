@@ -1,5 +1,7 @@
 //! A failing case in full: what was promised, what happened, who held what when, how to see it again.
 
+use ledger::World;
+
 use super::style::{BAD, QUIET, labelled, paint, plain, shorten};
 use super::timeline;
 use crate::judge::verdict::{CaseVerdict, Outcome, TaskVerdict};
@@ -121,7 +123,11 @@ fn advice(verdict: &TaskVerdict, case: &CaseVerdict) -> String {
         text += &format!("  {:9} cargo course hint {number} --case {}\n", "a hint", case.info.name);
     }
     if !case.info.lesson.is_empty() {
-        text += &format!("  {:9} COURSE.md#{}\n", "the why", case.info.lesson);
+        let steps = match case.info.world {
+            World::Simulated | World::Paused => "; the same with --steps, line by line",
+            World::Real => "",
+        };
+        text += &format!("  {:9} COURSE.md#{}{steps}\n", "the why", case.info.lesson);
     }
     text
 }
