@@ -94,3 +94,34 @@ fn a_failure_of_one_schedule_is_seen_again_by_its_seed() {
     };
     assert_eq!(without_seen(picture(&once)), without_seen(picture(&text)));
 }
+
+#[test]
+fn a_failure_is_told_step_by_step_with_its_lines() {
+    // It looks, lets go of the lock, and then sleeps.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let source = fs::read_to_string(root.join("solutions/01-basic-pool/src/lib.rs")).unwrap();
+    let wait = source.lines().position(|line| line.contains("wait_until(")).unwrap() + 1;
+    let old = source.lines().nth(wait - 1).unwrap();
+    let folder = changed(old, &format!("drop(state); state = shared.state.lock();\n{old}"));
+    let source = folder.path().to_str().unwrap();
+    let case = ["check", "01", "--source", source, "--case", "return_wakes_a_waiter"];
+    let text = String::from_utf8(checker(&[&case[..], &["--steps"]].concat()).stdout).unwrap();
+    for words in ["expected ", "got ", "thread A", "thread B", "────", "took ", "notification"]
+    {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+    // Who sleeps too long sleeps in the line after the one that was put in.
+    assert!(text.contains(&format!("src/lib.rs:{}", wait + 1)), "{text}");
+    let again = String::from_utf8(checker(&[&case[..], &["--steps"]].concat()).stdout).unwrap();
+    assert_eq!(text, again, "the same seed tells the same");
+    // The same case as JSON says how small it was made.
+    let output = checker(&[&case[..], &["--json"]].concat());
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let shrunk = &json["tasks"][0]["cases"][0]["shrunk"];
+    let switches = |when: &str| {
+        let count = |kind: &str| shrunk[when][kind].as_u64().unwrap();
+        count("preemptions") + count("others")
+    };
+    assert!(switches("after") <= switches("before"), "{shrunk}");
+    assert!(shrunk["after"]["preemptions"].as_u64().unwrap() >= 1, "{shrunk}");
+}

@@ -60,6 +60,7 @@ fn case(verdict: &CaseVerdict) -> Value {
         "max_points": verdict.max_points(),
         "message": plain(&verdict.message),
         "schedules": verdict.schedules,
+        "shrunk": verdict.shrunk,
         "seconds": verdict.seconds,
         "servers": verdict.ran_on,
         "left_out": verdict.left_out.iter().map(|why| plain(why)).collect::<Vec<_>>(),
