@@ -102,7 +102,7 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
     verdict::open(ended);
     #[cfg(feature = "tasks")]
     if request.steps {
-        crate::tasks::ask_for_steps();
+        crate::tasks::ask_for_steps(request.schedules.unwrap_or(0));
     }
     wire.say(&Message::Started)?;
     let started = Instant::now();
@@ -143,7 +143,7 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
 fn steps(untold: usize) -> Vec<Step> {
     #[cfg(feature = "tasks")]
     {
-        let told = crate::tasks::tell_steps();
+        let told = crate::tasks::tell_steps(untold);
         if !told.is_empty() {
             return told;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ledger::{Event, What};
@@ -16,7 +16,11 @@ use crate::verdict;
 /// No more steps than this are kept, the last ones: what went wrong went wrong there.
 const KEPT: usize = 2_000;
 
-static ASKED_FOR: AtomicBool = AtomicBool::new(false);
+/// Whether steps are kept now.
+static KEEPS: AtomicBool = AtomicBool::new(false);
+
+/// The first order whose steps are asked for.
+static FROM: OnceLock<u64> = OnceLock::new();
 
 static STORY: Mutex<Story> = Mutex::new(Story { began: None, started: 0, seen: VecDeque::new() });
 
@@ -65,19 +69,23 @@ pub(super) enum Did {
     Starts(String, Trace),
 }
 
-/// From now on steps are kept.
-pub(crate) fn ask_for() {
-    ASKED_FOR.store(true, Ordering::Relaxed);
+/// Steps are asked for, from the order with this number on. Those before are known to end well, and to
+/// keep the steps of one takes ten times as long as to run it.
+pub(crate) fn ask_for(from: u64) {
+    FROM.get_or_init(|| from);
     ledger::event::observe(event);
+    begin();
 }
 
-/// Whether the steps of a failing story are asked for. If not, nothing is kept and nothing is paid.
+/// Whether steps are kept. If not, nothing is paid.
 pub(super) fn asked_for() -> bool {
-    ASKED_FOR.load(Ordering::Relaxed)
+    KEEPS.load(Ordering::Relaxed)
 }
 
 /// Another story begins, and the one before ended well.
 pub(super) fn begin() {
+    let keeps = FROM.get().is_some_and(|from| verdict::orders() >= *from);
+    KEEPS.store(keeps, Ordering::Relaxed);
     let mut story = story();
     story.began = None;
     story.started = 0;
@@ -117,6 +125,9 @@ pub(super) fn keep(who: Option<Arc<str>>, did: Did) {
 
 /// An event has been written.
 fn event(event: &Event) {
+    if !asked_for() {
+        return;
+    }
     if let Some(now) = now() {
         story().began.get_or_insert_with(|| now - event.at);
     }

@@ -7,7 +7,7 @@ use ledger::{Location, Step, Thing, What};
 
 use super::steps::{self, Did, Seen};
 use super::wait::{in_words, parts};
-use crate::clock;
+use crate::{clock, source};
 
 /// Whoever lets time pass.
 const CLOCK: &str = "the clock";
@@ -15,13 +15,13 @@ const CLOCK: &str = "the clock";
 /// More who wait for the same are counted, and not named.
 const NAMED: usize = 8;
 
-/// How the failing story went.
-pub(crate) fn tell() -> Vec<Step> {
+/// How the failing story went; so many of its first events are not told of elsewhere.
+pub(crate) fn tell(untold: usize) -> Vec<Step> {
     let mut seen = steps::take();
     leave_out_what_is_said_twice(&mut seen);
     let mut telling = Telling::default();
     for (at, seen) in seen {
-        let events = seen.events;
+        let events = seen.events.saturating_sub(untold);
         if let Some(told) = telling.told(seen) {
             telling.add(at, events, told);
         }
@@ -146,6 +146,7 @@ impl Telling {
                 self.steps.push(Step { at, thread, place: None, what: goes, events, things });
             }
         }
+        source::shorten(&mut what);
         let things = self.things();
         self.steps.push(Step { at, thread, place, what, events, things });
     }

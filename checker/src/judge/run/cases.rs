@@ -6,19 +6,15 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ledger::{BUSIEST, CaseInfo, Listing, Message, World};
+use ledger::{CaseInfo, Listing, Message, World};
 
 use super::options::Options;
 use super::queue::{Queue, Resources};
-use super::{process, proof, small};
+use super::{process, proof, small, told};
 use crate::judge::build::compile::Suite;
 use crate::judge::progress::{Step, Watcher};
 use crate::judge::verdict::{CaseVerdict, Outcome};
 use crate::process::cancel::{Cancel, Interrupted};
-
-/// The harness itself says `timed_out` at the deadline, which on a busy machine comes later; so long
-/// after the latest moment the checker ends it.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// When so many cases of a suite have come to their deadlines, the others are hurried: what hangs
 /// everywhere is not to cost a deadline for each case in turn.
@@ -99,6 +95,9 @@ impl Runner<'_> {
                     if options.small {
                         small::show(&mut first, suite, &stop)?;
                     }
+                    if options.steps {
+                        told::show(&mut first, suite, &stop)?;
+                    }
                     watcher(Step::FirstFailure(&first));
                     all.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(first);
                 }
@@ -136,7 +135,7 @@ impl Runner<'_> {
                 request.postgres = Some((self.postgres)(cancel)?);
             }
             request.deadline = Some(deadline);
-            let remains = process::run(program, &request, deadline * BUSIEST + GRACE, cancel)?;
+            let remains = process::run(program, &request, process::latest(deadline), cancel)?;
             let mut verdict = proof::verdict(case, remains);
             if is_hurried && verdict.outcome == Outcome::TimedOut {
                 let note = format!(

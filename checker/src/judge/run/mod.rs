@@ -6,6 +6,7 @@ mod process;
 mod proof;
 mod queue;
 mod small;
+mod told;
 
 pub use cases::{Runner, listing};
 pub use options::Options;
