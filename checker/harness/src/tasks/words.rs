@@ -36,7 +36,7 @@ fn leave_out_what_is_said_twice(seen: &mut Vec<(Duration, Seen)>) {
         seen.get(index).is_some_and(|(_, seen): &(Duration, Seen)| answer(&seen.did))
     };
     let asked = |did: &Did| matches!(did, Did::Event(_, What::Asked, _));
-    let drops = |did: &Did| matches!(did, Did::Drops(..));
+    let drops = |did: &Did| matches!(did, Did::Drops(..) | Did::IsDropped(_));
     let answered =
         |did: &Did| matches!(did, Did::Event(_, What::Got { .. } | What::GaveUp { .. }, _));
     let stays: Vec<bool> = (0..seen.len())

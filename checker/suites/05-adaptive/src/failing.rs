@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use adaptive_pool::{Action, AdaptiveConfig, PoolError};
 use fixtures::exchange::Exchange;
-use harness::tasks::{all_home, home};
+use harness::tasks::{all_home, home, known_as};
 use harness::{Case, clock, fail, open_connections};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -61,13 +61,14 @@ fn sooner_than_the_others(how: &str, spoil: fn(&Exchange)) {
         let odd = Odd { after: ms(5), spoil };
         let pool = fickle::open(&exchange, between(4, 30), odd).await;
         let mut rush = JoinSet::new();
-        for _ in 0..12 {
+        for number in 0..12 {
             let pool = Arc::clone(&pool);
-            rush.spawn(async move {
+            let works = async move {
                 let held = pool.get().await;
                 sleep(Duration::from_secs(5)).await;
                 drop(held);
-            });
+            };
+            rush.spawn(known_as(&format!("task {number}"), works));
         }
         // `new` has opened four, 30 ms each, and the samples begin then.
         sleep(ms(200) + ms(30) + SLACK).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use adaptive_pool::{Action, AdaptiveConfig, Decision};
 use fixtures::exchange::Exchange;
-use harness::tasks::all_home;
+use harness::tasks::{all_home, known_as};
 use harness::{Case, clock, connections, fail};
 use ledger::What;
 use tokio::task::{JoinHandle, JoinSet};
@@ -185,12 +185,13 @@ fn one_is_slow() {
         let mut rush = JoinSet::new();
         for number in 0..12 {
             let pool = Arc::clone(&pool);
-            rush.spawn(async move {
+            let works = async move {
                 let held = pool.get().await;
                 // Two of the first come back, one before each sample.
                 sleep(if number < 2 { ms(60 + 100 * number) } else { ms(5_000) }).await;
                 drop(held);
-            });
+            };
+            rush.spawn(known_as(&format!("task {number}"), works));
         }
         sleep(ms(200) + ms(30) + SLACK).await;
         let number = pool.decisions().iter().find_map(|decision| match decision.action {
