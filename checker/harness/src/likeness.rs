@@ -3,20 +3,23 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use ledger::{Failure, Outcome, plain};
+use ledger::{Failure, Outcome, Replay, Size, plain};
 
-/// The failure that is looked for, if this is a replay.
-static WANTED: OnceLock<Failure> = OnceLock::new();
+use crate::schedule;
 
-/// From now on, only a failure like this one ends the case.
-pub(crate) fn want(failure: Failure) {
-    let _ = WANTED.set(failure);
+/// What is looked for, if this is a replay.
+static WANTED: OnceLock<(Failure, Option<Size>)> = OnceLock::new();
+
+/// From now on, only a failure that the replay looks for ends the case.
+pub(crate) fn want(replay: &Replay) {
+    let _ = WANTED.set((replay.like.clone(), replay.smaller_than));
 }
 
 /// Whether the case is to end like this: always, unless it is a replay.
 pub(crate) fn is_wanted(outcome: Outcome, failure: &Failure) -> bool {
-    let wanted = WANTED.get();
-    wanted.is_none_or(|wanted| outcome == Outcome::Failed && are_alike(wanted, failure))
+    let Some((like, most)) = WANTED.get() else { return true };
+    let is_small = |most| schedule::taken().is_some_and(|schedule| schedule.size() < most);
+    outcome == Outcome::Failed && are_alike(like, failure) && most.is_none_or(is_small)
 }
 
 /// Whether both say the same but for numbers, with their units, and for which thread did it. Lines of

@@ -28,6 +28,8 @@ pub(crate) fn taken() -> Option<Schedule> {
     None
 }
 
+pub(crate) fn forget_steps() {}
+
 pub(crate) fn steps(_untold: usize) -> Vec<Step> {
     Vec::new()
 }

@@ -96,7 +96,7 @@ fn run(wire: &mut Wire, request: &Request, case: Case, engine: Engine) -> io::Re
         replay: request.replay.clone(),
     };
     if let Some(replay) = &request.replay {
-        likeness::want(replay.like.clone());
+        likeness::want(replay);
     }
     let (ended, verdict) = mpsc::channel();
     verdict::open(ended);

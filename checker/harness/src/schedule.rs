@@ -4,7 +4,9 @@ use ledger::{Location, Schedule, Step, Thing, Turn};
 
 use crate::source;
 
-pub(crate) use sim::{current_thread, give_up, schedules_run, seed, waiting, woken_early};
+pub(crate) use sim::{
+    current_thread, forget_steps, give_up, schedules_run, seed, waiting, woken_early,
+};
 
 /// The schedule as it went so far.
 pub(crate) fn taken() -> Option<Schedule> {

@@ -109,10 +109,11 @@ fn payload_text(payload: &(dyn Any + Send)) -> Option<String> {
     text.map(|text| plain::cut(text, LONGEST).into_owned())
 }
 
-/// From now on, the case's picture is drawn from this log. The one that was watched before is
+/// From now on, the case's picture is drawn from this log, and its steps are told. What was before is
 /// forgotten: its story has ended well.
 pub fn watch(log: &Log) {
     *LOG.lock().unwrap_or_else(PoisonError::into_inner) = Some(log.clone());
+    schedule::forget_steps();
 }
 
 /// Begins another run of the story, in another order of its events: counts it, and forgets the log of

@@ -59,7 +59,11 @@ fn run(case: &str, like_this: impl FnOnce(&mut Request)) -> Record {
 }
 
 fn replay(case: &str, seed: u64, candidates: &[Schedule], like: &Failure, steps: bool) -> Record {
-    let replay = Replay { candidates: candidates.to_vec(), like: like.clone() };
+    let (candidates, like) = (candidates.to_vec(), like.clone());
+    run_replay(case, seed, Replay { candidates, like, smaller_than: None }, steps)
+}
+
+fn run_replay(case: &str, seed: u64, replay: Replay, steps: bool) -> Record {
     run(case, |request| {
         (request.seed, request.steps, request.replay) = (Some(seed), steps, Some(replay));
     })
@@ -71,8 +75,10 @@ fn shrunk(case: &str) -> (Record, Record) {
     assert_eq!(found.outcome, Outcome::Failed, "{case}");
     let (seed, like) = (found.seed.unwrap(), found.failure.clone().unwrap());
     let first = found.schedule.clone().unwrap();
-    let small = shrink::shrink(&first, |candidates| {
-        let record = replay(case, seed, candidates, &like, false);
+    let small = shrink::shrink(&first, |candidates, smallest| {
+        let (candidates, like) = (candidates.to_vec(), like.clone());
+        let replay = Replay { candidates, like, smaller_than: Some(smallest) };
+        let record = run_replay(case, seed, replay, false);
         Some((record.candidate?, record.schedule?))
     });
     let record = replay(case, seed, &[small.expect("a smaller one")], &like, true);
@@ -88,7 +94,7 @@ fn told(steps: &[Step]) -> Vec<String> {
 #[test]
 fn a_lost_wake_up_needs_one_preemption() {
     let (_, record) = shrunk("loses_a_wake_up");
-    assert_eq!(record.schedule.as_ref().unwrap().preemptions(), 1);
+    assert_eq!(record.schedule.as_ref().unwrap().size().preemptions, 1);
     assert_eq!(
         told(&record.steps),
         [
@@ -114,8 +120,8 @@ fn a_lost_wake_up_needs_one_preemption() {
 fn a_check_and_an_act_need_one_preemption_between_them() {
     let (found, record) = shrunk("checks_then_acts");
     let (before, after) = (found.schedule.unwrap(), record.schedule.unwrap());
-    assert_eq!(after.preemptions(), 1);
-    assert!(before.preemptions() >= 1, "{before:?}");
+    assert_eq!(after.size().preemptions, 1);
+    assert!(before.size().preemptions >= 1, "{before:?}");
     let acts = told(&record.steps).into_iter().filter(|step| !step.starts_with("main"));
     assert_eq!(
         acts.collect::<Vec<_>>(),
@@ -135,7 +141,7 @@ fn a_check_and_an_act_need_one_preemption_between_them() {
 #[test]
 fn a_standstill_is_shown_with_one_preemption_and_who_holds_what() {
     let (found, record) = shrunk("stands_still");
-    assert_eq!(record.schedule.unwrap().preemptions(), 1);
+    assert_eq!(record.schedule.unwrap().size().preemptions, 1);
     assert_eq!(record.failure.unwrap().got, found.failure.unwrap().got);
     let taken = |step: &Step| {
         let what = step.what.split(" (").next().unwrap().to_owned();

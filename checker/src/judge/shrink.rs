@@ -5,8 +5,9 @@
 //! what the tries say, on nothing else; so the same failure is always shown in the same way.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
-use ledger::{Schedule, Turn};
+use ledger::{Schedule, Size, Turn};
 
 /// A schedule with so many turns is tried about `MOST_TURNS / turns` times, so that the search for a
 /// long one does not last longer.
@@ -18,44 +19,42 @@ const MOST_FOUND: usize = 40;
 
 /// A smaller schedule than `first` under which the case fails in the same way; `None` if none was found.
 ///
-/// `run` is given candidates and runs them in their order until the case fails in the same way: under
-/// which one, and how that went.
+/// `run` is given candidates, and a size. It runs them in their order until the case fails in the same
+/// way, and in a smaller schedule than that: under which candidate, and how it went.
 pub fn shrink(
     first: &Schedule,
-    mut run: impl FnMut(&[Schedule]) -> Option<(usize, Schedule)>,
+    mut run: impl FnMut(&[Schedule], Size) -> Option<(usize, Schedule)>,
 ) -> Option<Schedule> {
     let mut left = (MOST_TURNS / first.turns.len().max(1)).clamp(TRIES.0, TRIES.1);
     let mut tried: HashSet<Schedule> = HashSet::from([first.clone()]);
     let mut best: Option<Schedule> = None;
     let mut candidates = simplest(first);
+    let mut is_searching = false;
     for _ in 0..MOST_FOUND {
         candidates.retain(|candidate| !tried.contains(candidate));
         candidates.truncate(left);
-        if candidates.is_empty() {
+        let smallest = best.as_ref().unwrap_or(first);
+        if candidates.is_empty() || smallest.size() == Size::default() {
             break;
         }
-        let found = run(&candidates);
+        let found = run(&candidates, smallest.size());
         let used = found.as_ref().map_or(candidates.len(), |(index, _)| index + 1);
         let used = used.min(candidates.len());
         left -= used;
         tried.extend(candidates.drain(..used));
-        let smallest = best.as_ref().unwrap_or(first);
-        let better = found.map(|(_, how)| how).filter(|how| size(how) < size(smallest));
-        if let Some(better) = better {
-            candidates = smaller(&better);
-            tried.insert(better.clone());
-            best = Some(better);
-        } else if candidates.is_empty() {
-            // None of the simplest fails: the search proper has not begun yet.
-            candidates = smaller(smallest);
+        match found.map(|(_, how)| how).filter(|how| how.size() < smallest.size()) {
+            Some(how) => {
+                candidates = smaller(&how);
+                tried.insert(how.clone());
+                best = Some(how);
+            }
+            // None of the simplest fails: the search proper begins.
+            None if !is_searching => candidates = smaller(first),
+            None => {}
         }
+        is_searching = true;
     }
     best
-}
-
-/// What is to become small: first the preemptions, then the other switches, then what else was decided.
-fn size(schedule: &Schedule) -> (usize, usize, usize) {
-    (schedule.preemptions(), schedule.other_switches(), schedule.draws.len())
 }
 
 /// What needs no search: nobody is preempted, the one who can goes on; and the same turns with
@@ -67,23 +66,31 @@ fn simplest(first: &Schedule) -> Vec<Schedule> {
 }
 
 /// Schedules that are smaller than this one, the boldest first: in longer and shorter stretches of
-/// it, each thread has but one turn, or nobody has; then single preemptions are left out.
+/// it, each thread has but one turn, or nobody has; then two turns of a thread become one; then
+/// single preemptions are left out.
 fn smaller(schedule: &Schedule) -> Vec<Schedule> {
     let turns = &schedule.turns;
     let mut candidates = vec![turns.clone()];
+    let with = |stretch: Range<usize>, instead: Vec<Turn>| {
+        joined([&turns[..stretch.start], &instead, &turns[stretch.end..]].concat())
+    };
     let mut length = turns.len();
     while length > 0 {
         for from in (0..turns.len()).step_by(length) {
-            let (before, rest) = turns.split_at(from);
-            let (stretch, behind) = rest.split_at(length.min(rest.len()));
-            let with = |middle: Vec<Turn>| joined([before, &middle, behind].concat());
-            candidates.push(with(Vec::new()));
-            candidates.push(with(one_turn_each(stretch.iter())));
-            let mut last_first = one_turn_each(stretch.iter().rev());
-            last_first.reverse();
-            candidates.push(with(last_first));
+            let stretch = from..(from + length).min(turns.len());
+            candidates.push(with(stretch.clone(), Vec::new()));
+            let each = in_order(&turns[stretch.clone()]);
+            candidates.extend(each.map(|turns| with(stretch.clone(), turns)));
         }
         length /= 2;
+    }
+    for (from, turn) in turns.iter().enumerate() {
+        let behind = turns[from + 1..].iter().position(|next| next.thread == turn.thread);
+        if let Some(behind) = behind {
+            let stretch = from..from + behind + 2;
+            let each = in_order(&turns[stretch.clone()]);
+            candidates.extend(each.map(|turns| with(stretch.clone(), turns)));
+        }
     }
     for (index, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.decisions.is_some()) {
         let mut uncut = turns.clone();
@@ -100,7 +107,15 @@ fn smaller(schedule: &Schedule) -> Vec<Schedule> {
     drawn.zip(plain).flat_map(|(drawn, plain)| [plain, drawn]).collect()
 }
 
-/// One turn for each thread, as long as its turns together, in the order in which they are met.
+/// One turn for each thread, as long as its turns together: in the order in which the threads come
+/// first, and in that in which they come last.
+fn in_order(turns: &[Turn]) -> [Vec<Turn>; 2] {
+    let as_first = one_turn_each(turns.iter());
+    let mut as_last = one_turn_each(turns.iter().rev());
+    as_last.reverse();
+    [as_first, as_last]
+}
+
 fn one_turn_each<'a>(turns: impl Iterator<Item = &'a Turn>) -> Vec<Turn> {
     let mut each: Vec<Turn> = Vec::new();
     for turn in turns {
@@ -112,12 +127,14 @@ fn one_turn_each<'a>(turns: impl Iterator<Item = &'a Turn>) -> Vec<Turn> {
     each
 }
 
-/// The turns, those of one thread that follow each other made one.
+/// The turns, those made one that a thread has after it was preempted by nobody.
 fn joined(turns: Vec<Turn>) -> Vec<Turn> {
     let mut joined: Vec<Turn> = Vec::new();
     for turn in turns {
         match joined.last_mut() {
-            Some(last) if last.thread == turn.thread => *last = together(*last, turn),
+            Some(last) if last.thread == turn.thread && last.decisions.is_some() => {
+                *last = together(*last, turn);
+            }
             _ => joined.push(turn),
         }
     }

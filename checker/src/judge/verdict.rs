@@ -1,6 +1,6 @@
 //! What a check found out, and how a task stands: states, outcomes and points.
 
-use ledger::{CaseInfo, Event, Failure, Schedule, Step, World};
+use ledger::{CaseInfo, Event, Failure, Schedule, Size, Step, World};
 use serde::{Deserialize, Serialize};
 
 /// How a task stands.
@@ -110,29 +110,13 @@ pub struct CaseVerdict {
     pub left_out: Vec<String>,
 }
 
-/// How often another thread runs in a schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Switches {
-    /// Although the one before could have gone on.
-    pub preemptions: usize,
-    /// Because the one before waits, or has ended.
-    pub others: usize,
-}
-
-impl Switches {
-    /// Those of the schedule.
-    pub fn of(schedule: &Schedule) -> Self {
-        Self { preemptions: schedule.preemptions(), others: schedule.other_switches() }
-    }
-}
-
 /// The failing schedule that was found, and the one that is shown for it, which fails in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shrunk {
     /// The one that was found.
-    pub before: Switches,
+    pub before: Size,
     /// The one that is shown.
-    pub after: Switches,
+    pub after: Size,
 }
 
 impl CaseVerdict {

@@ -56,6 +56,20 @@ pub(crate) enum Did {
     Said(String),
 }
 
+impl Did {
+    /// The gate that it is about.
+    pub(crate) fn gate(&self) -> Option<usize> {
+        match self {
+            Self::Took { gate, .. }
+            | Self::SawHeld { gate, .. }
+            | Self::GaveBack { gate, .. }
+            | Self::Downgraded { gate }
+            | Self::Waits { on: On::Gate { gate, .. }, .. } => Some(*gate),
+            _ => None,
+        }
+    }
+}
+
 /// A thing that a task did, and how it was then.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {

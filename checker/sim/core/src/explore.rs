@@ -118,6 +118,15 @@ pub fn steps(is_told: &dyn Fn(Place) -> bool) -> Vec<Step> {
     World::any().map(|world| telling::steps(&world.lock(), is_told)).unwrap_or_default()
 }
 
+/// Forgets the steps so far: what comes now is another story.
+pub fn forget_steps() {
+    world::with(|state| {
+        if let Some(story) = &mut state.story {
+            story.moments.clear();
+        }
+    });
+}
+
 /// The script by which this schedule goes once more as it went so far; `None` if it is too long to
 /// tell. Any OS thread may ask.
 pub fn script() -> Option<Script> {

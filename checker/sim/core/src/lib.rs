@@ -52,8 +52,8 @@ mod wait;
 mod world;
 
 pub use explore::{
-    Plan, current_thread, explore, explore_as, give_up, now, schedules_run, script, seed, steps,
-    waiting, woken_early,
+    Plan, current_thread, explore, explore_as, forget_steps, give_up, now, schedules_run, script,
+    seed, steps, waiting, woken_early,
 };
 pub use gate::{Gate, Held};
 pub use instant::{Instant, deadline_in};

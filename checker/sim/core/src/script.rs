@@ -16,7 +16,8 @@ pub struct Script {
 pub struct Turn {
     /// Its number: 0 for the main one, then in the order in which they began.
     pub thread: usize,
-    /// For so many decisions, after which it could have gone on; `None`: until it could not.
+    /// For so many decisions, after which it could have gone on; `None`: until it has to wait, even if
+    /// its time comes in the next moment, or ends.
     pub decisions: Option<u64>,
 }
 
@@ -42,7 +43,7 @@ impl Decided {
     /// The turn is this thread's; `could_go_on` says it of the one that had the turn before.
     pub(crate) fn turn(&mut self, thread: usize, could_go_on: bool) {
         match self.turns.last_mut() {
-            Some(last) if last.thread == thread => self.kept += 1,
+            Some(last) if last.thread == thread && could_go_on => self.kept += 1,
             last => {
                 if let Some(last) = last.filter(|_| could_go_on) {
                     last.decisions = Some(self.kept);
@@ -82,8 +83,16 @@ impl Followed {
         Self { script, next: 0, kept: 0, drawn: 0 }
     }
 
-    /// Who has the turn, of those who can run; `None` behind the script's end.
-    pub(crate) fn turn(&mut self, can_run: impl Fn(usize) -> bool) -> Option<usize> {
+    /// Who has the turn, of those who can run; `None` behind the script's end. `could_go_on` says it
+    /// of the one that had the turn before.
+    pub(crate) fn turn(
+        &mut self,
+        could_go_on: bool,
+        can_run: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        if self.kept > 0 && !could_go_on {
+            (self.next, self.kept) = (self.next + 1, 0);
+        }
         loop {
             let Turn { thread, decisions } = *self.script.turns.get(self.next)?;
             if can_run(thread) && decisions.is_none_or(|most| self.kept < most) {

@@ -128,18 +128,21 @@ impl<'a> Told<'a> {
 struct Words<'a> {
     state: &'a State,
     is_told: &'a dyn Fn(Place) -> bool,
-    /// The locks of the code to be told of.
+    /// The locks in the code to be told of that the story is about.
     locks: Vec<(usize, Place)>,
 }
 
 impl<'a> Words<'a> {
     fn new(state: &'a State, is_told: &'a dyn Fn(Place) -> bool) -> Self {
-        let lock = |(number, home): (usize, Option<(Guarded, Place)>)| match home {
+        let moments = state.story.iter().flat_map(|story| &story.moments);
+        let mut used: Vec<usize> = moments.filter_map(|moment| moment.did.gate()).collect();
+        used.sort_unstable();
+        used.dedup();
+        let lock = |number: usize| match state.gates[number].home {
             Some((Guarded::Lock, at)) if is_told(at) => Some((number, at)),
             _ => None,
         };
-        let homes = state.gates.iter().map(|gate| gate.home).enumerate();
-        Self { state, is_told, locks: homes.filter_map(lock).collect() }
+        Self { state, is_told, locks: used.into_iter().filter_map(lock).collect() }
     }
 
     /// What was done; `None` if it is not to be told.

@@ -18,6 +18,7 @@ impl State {
     /// Chooses at random among the tasks that can run. When none can, moves time to the earliest
     /// end of a wait; when there is none either, nobody will ever run again.
     pub(crate) fn choose(&mut self) -> Option<TaskId> {
+        let could_go_on = self.can_run(self.current.0);
         if self.ready.is_empty() {
             let blocked = |task: &&Task| task.state == TaskState::Blocked;
             let end = |task: &Task| task.wait.as_ref().and_then(Wait::end);
@@ -36,8 +37,7 @@ impl State {
             }
         }
         let before = self.current;
-        let could_go_on = self.can_run(before.0);
-        self.current = self.next_in_script().unwrap_or_else(|| {
+        self.current = self.next_in_script(could_go_on).unwrap_or_else(|| {
             let index = self.random.below(self.ready.len());
             self.ready[index]
         });
@@ -47,11 +47,11 @@ impl State {
     }
 
     /// Who has the turn by the script, if there is one.
-    fn next_in_script(&mut self) -> Option<TaskId> {
+    fn next_in_script(&mut self, could_go_on: bool) -> Option<TaskId> {
         let mut script = self.script.take()?;
-        let next = script.turn(|task| self.can_run(task)).map(TaskId);
+        let next = script.turn(could_go_on, |task| self.can_run(task)).map(TaskId);
         self.script = Some(script);
-        let goes_on = || Some(self.current).filter(|task| self.can_run(task.0));
+        let goes_on = || Some(self.current).filter(|_| could_go_on);
         next.or_else(goes_on).or_else(|| self.ready.iter().copied().min())
     }
 

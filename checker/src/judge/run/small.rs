@@ -6,14 +6,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use ledger::{Failure, Message, Record, Replay, Schedule};
+use ledger::{Failure, Message, Record, Replay, Schedule, Size};
 
 use super::options::Options;
 use super::process;
 use super::proof::{self, Remains};
 use crate::judge::build::compile::Suite;
 use crate::judge::shrink::shrink;
-use crate::judge::verdict::{CaseVerdict, Outcome, Shrunk, Switches};
+use crate::judge::verdict::{CaseVerdict, Outcome, Shrunk};
 use crate::process::cancel::Cancel;
 
 /// The search is bounded by its tries, which take a fraction of this even on a busy machine; behind it,
@@ -29,7 +29,7 @@ pub fn show(verdict: &mut CaseVerdict, suite: &Suite, cancel: &Cancel) -> Result
         return Ok(());
     }
     let replays = Replays { verdict, suite, seed, like, cancel, began: Instant::now() };
-    let small = shrink(&first, |candidates| replays.fails_under(candidates));
+    let small = shrink(&first, |candidates, smallest| replays.smaller(candidates, smallest));
     cancel.check()?;
     let shrunk = small.as_ref().and_then(|small| replays.told(small));
     let shrunk = shrunk.or_else(|| replays.told(&first));
@@ -40,7 +40,7 @@ pub fn show(verdict: &mut CaseVerdict, suite: &Suite, cancel: &Cancel) -> Result
     verdict.notes = again.notes;
     verdict.steps = again.steps;
     verdict.printed = again.printed;
-    verdict.shrunk = Some(Shrunk { before: Switches::of(&first), after: Switches::of(&schedule) });
+    verdict.shrunk = Some(Shrunk { before: first.size(), after: schedule.size() });
     Ok(())
 }
 
@@ -55,29 +55,37 @@ struct Replays<'a> {
 }
 
 impl Replays<'_> {
-    /// The first of the candidates under which the case fails in the same way, and how that went.
-    fn fails_under(&self, candidates: &[Schedule]) -> Option<(usize, Schedule)> {
+    /// The first of the candidates under which the case fails in the same way, and in a smaller
+    /// schedule; and how that went.
+    fn smaller(&self, candidates: &[Schedule], smallest: Size) -> Option<(usize, Schedule)> {
         let left = LONGEST.checked_sub(self.began.elapsed())?;
-        let record = record(&self.run(candidates, false, left).ok()?)?;
+        let record = record(&self.run(candidates, Some(smallest), left).ok()?)?;
         Some((record.candidate?, record.schedule?))
     }
 
     /// The verdict on this schedule alone, with its steps, and how it went; `None` if the case does not
     /// fail in the same way.
     fn told(&self, schedule: &Schedule) -> Option<(CaseVerdict, Schedule)> {
-        let remains = self.run(std::slice::from_ref(schedule), true, LONGEST).ok()?;
+        let remains = self.run(std::slice::from_ref(schedule), None, LONGEST).ok()?;
         let schedule = record(&remains)?.schedule?;
         let again = proof::verdict(&self.verdict.info, remains);
         (again.outcome == Outcome::Failed).then_some((again, schedule))
     }
 
-    fn run(&self, candidates: &[Schedule], steps: bool, limit: Duration) -> Result<Remains> {
+    /// Runs the candidates in a process; without a size to stay below, tells the steps.
+    fn run(
+        &self,
+        candidates: &[Schedule],
+        smaller_than: Option<Size>,
+        limit: Duration,
+    ) -> Result<Remains> {
         let info = &self.verdict.info;
         let options = Options { seed: Some(self.seed), ..Options::default() };
         let mut request = process::request(self.suite, Some(info.number), options)?;
-        request.steps = steps;
+        request.steps = smaller_than.is_none();
         request.deadline = Some(limit);
-        request.replay = Some(Replay { candidates: candidates.to_vec(), like: self.like.clone() });
+        request.replay =
+            Some(Replay { candidates: candidates.to_vec(), like: self.like.clone(), smaller_than });
         process::run(self.suite.program(info.world)?, &request, limit, self.cancel)
     }
 }
