@@ -120,7 +120,7 @@ fn a_failure_is_told_step_by_step_with_its_lines() {
     let shrunk = &json["tasks"][0]["cases"][0]["shrunk"];
     let switches = |when: &str| {
         let count = |kind: &str| shrunk[when][kind].as_u64().unwrap();
-        count("preemptions") + count("others")
+        count("preemptions") + count("other_switches")
     };
     assert!(switches("after") <= switches("before"), "{shrunk}");
     assert!(shrunk["after"]["preemptions"].as_u64().unwrap() >= 1, "{shrunk}");
