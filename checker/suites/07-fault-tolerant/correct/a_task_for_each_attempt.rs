@@ -53,8 +53,8 @@ impl Default for ClusterConfig {
 pub enum ClusterError {
     /// The configuration cannot work, for this reason.
     InvalidConfig(String),
-    /// The primary has no connection to write on: its breaker is open and `open_for` not over, the
-    /// attempt failed, or it is full.
+    /// The primary has no connection to write on: its breaker is open or half open, the attempt failed,
+    /// or it is full.
     PrimaryUnavailable,
     /// No server has a connection to read on. One text for each server, the primary's first: the error
     /// of its attempt, or why there was none.
