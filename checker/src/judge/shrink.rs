@@ -5,15 +5,16 @@
 //! what the tries say, on nothing else; so the same failure is always shown in the same way.
 
 use std::collections::HashSet;
+use std::iter::{once, successors};
 use std::ops::Range;
 
 use ledger::{Schedule, Size, Turn};
 
 /// A schedule with so many turns is tried about `MOST_TURNS / turns` times, so that the search for a
 /// long one does not last longer.
-const MOST_TURNS: usize = 60_000;
+const MOST_TURNS: usize = 150_000;
 /// No more and no fewer tries than this, whatever its length.
-const TRIES: (usize, usize) = (100, 1_500);
+const TRIES: (usize, usize) = (30, 1_500);
 /// How often a schedule may be found: each time ends a process.
 const MOST_FOUND: usize = 40;
 
@@ -26,35 +27,30 @@ pub fn shrink(
     mut run: impl FnMut(&[Schedule], Size) -> Option<(usize, Schedule)>,
 ) -> Option<Schedule> {
     let mut left = (MOST_TURNS / first.turns.len().max(1)).clamp(TRIES.0, TRIES.1);
-    let mut tried: HashSet<Schedule> = HashSet::from([first.clone()]);
-    let mut best: Option<Schedule> = None;
+    let mut known: HashSet<Schedule> = HashSet::from([first.clone()]);
+    let mut best = first.clone();
     let mut candidates = simplest(first);
     let mut is_searching = false;
     for _ in 0..MOST_FOUND {
-        candidates.retain(|candidate| !tried.contains(candidate));
         candidates.truncate(left);
-        let smallest = best.as_ref().unwrap_or(first);
-        if candidates.is_empty() || smallest.size() == Size::default() {
+        if candidates.is_empty() || best.size() == Size::default() {
             break;
         }
-        let found = run(&candidates, smallest.size());
+        let found = run(&candidates, best.size());
         let used = found.as_ref().map_or(candidates.len(), |(index, _)| index + 1);
-        let used = used.min(candidates.len());
-        left -= used;
-        tried.extend(candidates.drain(..used));
-        match found.map(|(_, how)| how).filter(|how| how.size() < smallest.size()) {
-            Some(how) => {
-                candidates = smaller(&how);
-                tried.insert(how.clone());
-                best = Some(how);
-            }
-            // None of the simplest fails: the search proper begins.
-            None if !is_searching => candidates = smaller(first),
-            None => {}
+        left -= used.min(candidates.len());
+        known.extend(candidates.drain(..used.min(candidates.len())));
+        let better = found.map(|(_, how)| how).filter(|how| how.size() < best.size());
+        // If none of the simplest fails, the search begins all the same.
+        if better.is_some() || !is_searching {
+            best = better.unwrap_or(best);
+            let mut fresh = HashSet::new();
+            let is_new = |new: &Schedule| !known.contains(new) && fresh.insert(new.clone());
+            candidates = smaller(&best).filter(is_new).take(left).collect();
         }
         is_searching = true;
     }
-    best
+    Some(best).filter(|best| best != first)
 }
 
 /// What needs no search: nobody is preempted, the one who can goes on; and the same turns with
@@ -66,45 +62,44 @@ fn simplest(first: &Schedule) -> Vec<Schedule> {
 }
 
 /// Schedules that are smaller than this one, the boldest first: in longer and shorter stretches of
-/// it, each thread has but one turn, or nobody has; then two turns of a thread become one; then
-/// single preemptions are left out.
-fn smaller(schedule: &Schedule) -> Vec<Schedule> {
-    let turns = &schedule.turns;
-    let mut candidates = vec![turns.clone()];
-    let with = |stretch: Range<usize>, instead: Vec<Turn>| {
-        joined([&turns[..stretch.start], &instead, &turns[stretch.end..]].concat())
-    };
-    let mut length = turns.len();
-    while length > 0 {
-        for from in (0..turns.len()).step_by(length) {
-            let stretch = from..(from + length).min(turns.len());
-            candidates.push(with(stretch.clone(), Vec::new()));
-            let each = in_order(&turns[stretch.clone()]);
-            candidates.extend(each.map(|turns| with(stretch.clone(), turns)));
-        }
-        length /= 2;
-    }
-    for (from, turn) in turns.iter().enumerate() {
-        let behind = turns[from + 1..].iter().position(|next| next.thread == turn.thread);
-        if let Some(behind) = behind {
-            let stretch = from..from + behind + 2;
-            let each = in_order(&turns[stretch.clone()]);
-            candidates.extend(each.map(|turns| with(stretch.clone(), turns)));
-        }
-    }
-    for (index, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.decisions.is_some()) {
-        let mut uncut = turns.clone();
-        uncut[index] = Turn { decisions: None, ..*turn };
-        candidates.push(joined(uncut));
-    }
-    let of_turns = |turns| Schedule { turns, draws: Vec::new() };
-    let plain: Vec<Schedule> = candidates.iter().cloned().map(of_turns).collect();
-    if schedule.draws.is_empty() {
-        return plain;
-    }
-    let drawn =
-        candidates.into_iter().map(|turns| Schedule { turns, draws: schedule.draws.clone() });
-    drawn.zip(plain).flat_map(|(drawn, plain)| [plain, drawn]).collect()
+/// it, nobody has a turn, or each thread has but one; then two turns of a thread become one; then
+/// single preemptions are left out. Made one by one, for of a long one there are many.
+fn smaller(schedule: &Schedule) -> impl Iterator<Item = Schedule> {
+    let turns = &schedule.turns[..];
+    let lengths = successors(Some(turns.len()), |length| Some(length / 2));
+    let stretches = lengths.take_while(|length| *length > 0).flat_map(move |length| {
+        let from = (0..turns.len()).step_by(length);
+        from.map(move |from| from..(from + length).min(turns.len()))
+    });
+    let emptier = stretches.flat_map(move |stretch| {
+        let [as_first, as_last] = in_order(&turns[stretch.clone()]);
+        [Vec::new(), as_first, as_last].map(|instead| replaced(turns, &stretch, &instead))
+    });
+    let paired = (0..turns.len()).flat_map(move |from| {
+        let thread = turns[from].thread;
+        let next = turns[from + 1..].iter().position(|next| next.thread == thread);
+        let stretch = next.map(|next| from..from + next + 2);
+        let one_turn = |stretch: Range<usize>| {
+            in_order(&turns[stretch.clone()]).map(|instead| replaced(turns, &stretch, &instead))
+        };
+        stretch.map(one_turn).into_iter().flatten()
+    });
+    let preemptions = (0..turns.len()).filter(move |index| turns[*index].decisions.is_some());
+    let uncut = preemptions.map(move |index| {
+        let uncut = Turn { decisions: None, ..turns[index] };
+        replaced(turns, &(index..index + 1), &[uncut])
+    });
+    let changed = once(turns.to_vec()).chain(emptier).chain(paired).chain(uncut);
+    changed.flat_map(|turns| {
+        let plain = Schedule { turns: turns.clone(), draws: Vec::new() };
+        let drawn = Schedule { turns, draws: schedule.draws.clone() };
+        [plain, drawn]
+    })
+}
+
+/// The turns with others instead of a stretch of them.
+fn replaced(turns: &[Turn], stretch: &Range<usize>, instead: &[Turn]) -> Vec<Turn> {
+    joined([&turns[..stretch.start], instead, &turns[stretch.end..]].concat())
 }
 
 /// One turn for each thread, as long as its turns together: in the order in which the threads come
