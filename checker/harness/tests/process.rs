@@ -1,14 +1,14 @@
 //! A suite's process as the checker meets it: one request in, messages behind the token out.
 
-use std::env;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use harness::{Case, Suite};
 use ledger::{CaseInfo, Listing, Message, Outcome, Record, Request};
 
-const TOKEN: &str = "c0ffee";
+mod example;
+
+use example::{TOKEN, messages};
 
 /// What the example of this name answers to a request for the case of this name.
 fn ask(case: Option<&str>, postgres: Option<&str>) -> Output {
@@ -17,51 +17,17 @@ fn ask(case: Option<&str>, postgres: Option<&str>) -> Output {
         cases.iter().find(|case| case.name == name).expect("the example has the case").number
     });
     send(&Request {
-        token: TOKEN.to_owned(),
-        case: number,
-        seed: None,
-        schedules: None,
-        // As the compiler was told it: relative to the workspace.
-        source: PathBuf::from("checker/harness/examples"),
         postgres: postgres.map(str::to_owned),
-        deadline: None,
-        steps: false,
-        replay: None,
+        ..example::request(number, PathBuf::from("checker/harness/examples"))
     })
 }
 
 fn send(request: &Request) -> Output {
-    let tests = env::current_exe().unwrap();
-    let suite = tests.parent().and_then(|deps| deps.parent()).unwrap().join("examples/tiny_suite");
-    let mut process = Command::new(suite)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("cargo test builds the example");
-    let request = serde_json::to_string(request).unwrap();
-    process.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
-    process.wait_with_output().unwrap()
-}
-
-fn messages(output: &Output) -> Vec<Message> {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let proven = text.lines().filter_map(|line| line.strip_prefix(TOKEN)?.strip_prefix(' '));
-    proven.map(|json| serde_json::from_str(json).unwrap()).collect()
+    example::send("tiny_suite", request)
 }
 
 fn listing() -> Listing {
-    let request = Request {
-        token: TOKEN.to_owned(),
-        case: None,
-        seed: None,
-        schedules: None,
-        source: PathBuf::new(),
-        postgres: None,
-        deadline: None,
-        steps: false,
-        replay: None,
-    };
+    let request = example::request(None, PathBuf::new());
     match messages(&send(&request)).pop() {
         Some(Message::Listing(listing)) => listing,
         other => panic!("expected a listing, got {other:?}"),
@@ -150,17 +116,7 @@ fn a_case_that_ends_the_process_leaves_no_record() {
 
 #[test]
 fn a_case_that_does_not_exist_is_an_error() {
-    let request = Request {
-        token: TOKEN.to_owned(),
-        case: Some(99),
-        seed: None,
-        schedules: None,
-        source: PathBuf::new(),
-        postgres: None,
-        deadline: None,
-        steps: false,
-        replay: None,
-    };
+    let request = example::request(Some(99), PathBuf::new());
     let output = send(&request);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no case 99"));

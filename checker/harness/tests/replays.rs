@@ -1,13 +1,12 @@
 //! A failing schedule, shown small: its steps, its replay under other schedules, and the search for a
 //! smaller one.
 
-use std::env;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ledger::{Failure, Message, Outcome, Record, Replay, Request, Schedule, Step, Thing, Turn};
+use ledger::{Failure, Outcome, Record, Replay, Request, Schedule, Step, Thing, Turn};
+
+mod example;
 
 #[expect(unreachable_pub, reason = "a part of the checker is used as a part here")]
 #[path = "../../src/judge/shrink.rs"]
@@ -26,36 +25,12 @@ const CASES: [&str; 7] = [
 /// How the case of this name ends if it is run like this.
 fn run(case: &str, like_this: impl FnOnce(&mut Request)) -> Record {
     let number = CASES.iter().position(|name| *name == case).unwrap();
-    let mut request = Request {
-        token: "c0ffee".to_owned(),
-        case: Some(u32::try_from(number).unwrap()),
-        seed: None,
-        schedules: None,
-        // As the compiler was told it: relative to the workspace.
-        source: PathBuf::from("checker/harness/examples"),
-        postgres: None,
-        deadline: None,
-        steps: false,
-        replay: None,
-    };
+    let number = u32::try_from(number).unwrap();
+    // As the compiler was told it: relative to the workspace.
+    let source = PathBuf::from("checker/harness/examples");
+    let mut request = example::request(Some(number), source);
     like_this(&mut request);
-    let tests = env::current_exe().unwrap();
-    let suite =
-        tests.parent().and_then(|deps| deps.parent()).unwrap().join("examples/racing_suite");
-    let mut process = Command::new(suite)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("cargo test builds the example");
-    let line = serde_json::to_string(&request).unwrap();
-    process.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
-    let output = process.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let json = text.lines().last().and_then(|line| line.strip_prefix("c0ffee ")).unwrap();
-    match serde_json::from_str(json).unwrap() {
-        Message::Record(record) => *record,
-        other => panic!("{other:?}"),
-    }
+    example::record("racing_suite", &request)
 }
 
 fn replay(case: &str, seed: u64, candidates: &[Schedule], like: &Failure, steps: bool) -> Record {

@@ -1,11 +1,10 @@
 //! A failing story on a paused clock, told step by step.
 
-use std::env;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use ledger::{Message, Outcome, Record, Request, Step};
+use ledger::{Outcome, Record, Request, Step};
+
+mod example;
 
 const CASES: [&str; 4] = ["is_woken", "is_dropped", "starts_a_task", "fails_the_third_time"];
 
@@ -18,35 +17,11 @@ fn pool() -> PathBuf {
 
 fn run(case: &str, like_this: impl FnOnce(&mut Request)) -> Record {
     let number = CASES.iter().position(|name| *name == case).unwrap();
-    let mut request = Request {
-        token: "c0ffee".to_owned(),
-        case: Some(u32::try_from(number).unwrap()),
-        seed: None,
-        schedules: None,
-        source: pool(),
-        postgres: None,
-        deadline: None,
-        steps: true,
-        replay: None,
-    };
+    let number = u32::try_from(number).unwrap();
+    let mut request = example::request(Some(number), pool());
+    request.steps = true;
     like_this(&mut request);
-    let tests = env::current_exe().unwrap();
-    let suite =
-        tests.parent().and_then(|deps| deps.parent()).unwrap().join("examples/paused_suite");
-    let mut process = Command::new(suite)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("cargo test builds the example");
-    let line = serde_json::to_string(&request).unwrap();
-    process.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
-    let output = process.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let json = text.lines().last().and_then(|line| line.strip_prefix("c0ffee ")).unwrap();
-    match serde_json::from_str(json).unwrap() {
-        Message::Record(record) => *record,
-        other => panic!("{other:?}"),
-    }
+    example::record("paused_suite", &request)
 }
 
 /// The line of the pool that ends with this remark.

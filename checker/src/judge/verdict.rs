@@ -120,6 +120,16 @@ pub struct Shrunk {
 }
 
 impl CaseVerdict {
+    /// Shows the failure as it was seen in another run, which failed in the same way. Outcome, points and
+    /// message stay.
+    pub fn show_as(&mut self, again: Self) {
+        self.failure = again.failure;
+        self.ledger = again.ledger;
+        self.notes = again.notes;
+        self.steps = again.steps;
+        self.printed = again.printed;
+    }
+
     /// What it earns.
     pub fn points(&self) -> f64 {
         if self.outcome == Outcome::Passed { self.info.points } else { 0.0 }

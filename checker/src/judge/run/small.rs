@@ -35,11 +35,7 @@ pub fn show(verdict: &mut CaseVerdict, suite: &Suite, cancel: &Cancel) -> Result
     let shrunk = shrunk.or_else(|| replays.told(&first));
     cancel.check()?;
     let Some((again, schedule)) = shrunk else { return Ok(()) };
-    verdict.failure = again.failure;
-    verdict.ledger = again.ledger;
-    verdict.notes = again.notes;
-    verdict.steps = again.steps;
-    verdict.printed = again.printed;
+    verdict.show_as(again);
     verdict.shrunk = Some(Shrunk { before: first.size(), after: schedule.size() });
     Ok(())
 }

@@ -25,11 +25,7 @@ pub fn show(verdict: &mut CaseVerdict, suite: &Suite, cancel: &Cancel) -> Result
         let again = run(verdict, suite, from, cancel);
         cancel.check()?;
         if let Some(again) = again.ok().filter(|again| !again.steps.is_empty()) {
-            verdict.failure = again.failure;
-            verdict.ledger = again.ledger;
-            verdict.notes = again.notes;
-            verdict.steps = again.steps;
-            verdict.printed = again.printed;
+            verdict.show_as(again);
             break;
         }
     }
